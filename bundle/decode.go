@@ -1,0 +1,241 @@
+package bundle
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Decode reads one bundle from r to its end, hands every member but the manifest
+// to put, in the order of the archive, and returns the manifest once it has
+// checked that each member agrees with it in path, size, sha256 and time.
+//
+// It returns an error wrapping [ErrCorrupt] if anything is wrong with the bytes
+// ([ErrTooLarge] too if they exceed a limit), [ErrUnsupported] if a newer program
+// wrote them; else the error of ctx, r or put. A stream that ends early without
+// an error of r is corrupt. After any error whatever put was given is void, since
+// the digests come last.
+func (c *Codec) Decode(ctx context.Context, r io.Reader, put PutFunc) (Manifest, error) {
+	src := &source{ctx: ctx, r: r}
+	z, err := c.decoder(src)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer c.releaseDecoder(z)
+	d := decoder{ctx: ctx, put: put, src: src, tar: newArchive(z), tally: tally{Limits: c.limits}}
+	m, err := d.read()
+	if err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
+}
+
+// decoder is one call of Decode.
+type decoder struct {
+	ctx context.Context // of the call, which the decoder does not outlive
+	put PutFunc
+	src *source
+	tar *archive
+	tally
+	got   []expected // the members so far
+	first int64      // the first commit's version
+	last  int64      // the latest commit's version
+	begun bool       // there was a commit
+}
+
+func (d *decoder) read() (Manifest, error) {
+	for {
+		hdr, err := d.next()
+		if errors.Is(err, io.EOF) {
+			return Manifest{}, corruptf("no manifest")
+		}
+		if err != nil {
+			return Manifest{}, err
+		}
+		if d.begun && hdr.Name == manifestPath(d.first) {
+			return d.manifest(hdr)
+		}
+		if err := d.member(hdr); err != nil {
+			return Manifest{}, inMember(hdr.Name, err)
+		}
+	}
+}
+
+func (d *decoder) next() (*tar.Header, error) {
+	if err := d.ctx.Err(); err != nil {
+		return nil, err
+	}
+	hdr, err := d.tar.next()
+	if err == io.EOF && d.src.err == nil {
+		return nil, err
+	}
+	return hdr, d.fault(err)
+}
+
+// fault tells a bad bundle from a bad connection: only a stream that r itself
+// called complete can be corrupt.
+func (d *decoder) fault(err error) error {
+	switch {
+	case d.src.err != nil:
+		return d.src.err
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return fmt.Errorf("%w: %w: %w", err, ErrTooLarge, ErrCorrupt)
+	case err == nil:
+		return nil
+	default:
+		return asCorrupt(err)
+	}
+}
+
+func (d *decoder) member(hdr *tar.Header) error {
+	if err := d.place(hdr.Name); err != nil {
+		return err
+	}
+	if err := d.add(hdr.Name, hdr.Size); err != nil {
+		return asCorrupt(err)
+	}
+	m := Member{Path: hdr.Name, Size: hdr.Size, Modified: hdr.ModTime.UTC()}
+	r := &content{d: d, left: hdr.Size, hash: sha256.New()}
+	err := d.put(d.ctx, m, r)
+	if r.err != nil {
+		return r.err // the cause, whatever put made of it
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
+	file := File{Path: m.Path, Size: m.Size, SHA256: Digest(r.hash.Sum(nil))}
+	d.got = append(d.got, expected{file, m.Modified})
+	return nil
+}
+
+// place tests whether a member of this path may stand here.
+func (d *decoder) place(path string) error {
+	version, isCommit := parseCommitPath(path)
+	if !isCommit {
+		return CheckPath(path)
+	}
+	if d.begun && version-1 != d.last {
+		return corruptf("follows the commit of version %d", d.last)
+	}
+	if !d.begun {
+		d.first, d.begun = version, true
+	}
+	d.last = version
+	return nil
+}
+
+// manifest reads the last member and what follows it, and compares.
+func (d *decoder) manifest(hdr *tar.Header) (Manifest, error) {
+	if hdr.Size > d.MaxManifest {
+		return Manifest{}, inMember(hdr.Name, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.Size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
+	}
+	raw, err := io.ReadAll(d.tar.tar) // grows with what comes, not with what is claimed
+	if err := d.fault(err); err != nil {
+		return Manifest{}, inMember(hdr.Name, err)
+	}
+	m, err := parseManifest(raw)
+	if err != nil {
+		return Manifest{}, inMember(hdr.Name, err)
+	}
+	if err := d.compare(m, hdr.ModTime); err != nil {
+		return Manifest{}, err
+	}
+	return m, d.end()
+}
+
+// compare tests the members against the manifest.
+func (d *decoder) compare(m Manifest, modified time.Time) error {
+	want := m.members()
+	for i := range min(len(want), len(d.got)) {
+		if err := d.got[i].agrees(want[i]); err != nil {
+			return inMember(d.got[i].Path, err)
+		}
+	}
+	if len(d.got) != len(want) {
+		return corruptf("%d members, manifest lists %d", len(d.got), len(want))
+	}
+	if !modified.Equal(m.last().Modified) {
+		return inMember(manifestPath(d.first), corruptf("time %v, want %v", modified.UTC(), m.last().Modified))
+	}
+	return nil
+}
+
+func (got expected) agrees(want expected) error {
+	switch {
+	case got.Path != want.Path:
+		return corruptf("manifest has %q in its place", want.Path)
+	case got.Size != want.Size:
+		return corruptf("size %d, manifest says %d", got.Size, want.Size)
+	case got.SHA256 != want.SHA256:
+		return corruptf("sha256 %v, manifest says %v", got.SHA256, want.SHA256)
+	case !got.modified.Equal(want.modified):
+		return corruptf("time %v, manifest says %v", got.modified, want.modified)
+	}
+	return nil
+}
+
+// end tests that nothing follows the manifest.
+func (d *decoder) end() error {
+	switch hdr, err := d.next(); {
+	case err == nil:
+		return inMember(hdr.Name, corruptf("stands after the manifest"))
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return err
+	}
+}
+
+// content reads one member and hashes what passes.
+type content struct {
+	d    *decoder
+	left int64
+	hash hash.Hash
+	err  error // what broke the stream, for good
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.d.tar.tar.Read(p)
+	c.hash.Write(p[:n])
+	c.left -= int64(n)
+	if err == io.EOF && c.left == 0 {
+		return n, io.EOF
+	}
+	c.err = c.d.fault(err)
+	return n, c.err
+}
+
+// source reads from r for as long as ctx lives, and keeps the error that r
+// ended with, unless that is io.EOF.
+type source struct {
+	ctx context.Context
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err == nil {
+		s.err = s.ctx.Err()
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,232 @@
+package deltalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// action takes in one action: an object whose only member says which it is.
+func (s *scan) action(raw []byte) error {
+	kinds := [...]field{
+		{name: "add"}, {name: "remove"}, {name: "cdc"}, {name: "metaData"}, {name: "protocol"},
+		{name: "commitInfo"}, {name: "checkpoint"}, {name: "contentRoot"},
+	}
+	if err := pick(raw, kinds[:]); err != nil {
+		return err
+	}
+	known := ""
+	for _, k := range kinds {
+		if k.value == nil {
+			continue
+		}
+		if known != "" { // engines differ in which of them they take
+			return fmt.Errorf("%w: one action is both %q and %q", ErrCorrupt, known, k.name)
+		}
+		known = k.name
+		if err := s.take(k.name, k.value); err != nil {
+			return fmt.Errorf("action %q: %w", k.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *scan) take(kind string, value []byte) error {
+	switch kind {
+	case "add":
+		return s.add(value)
+	case "remove":
+		return s.remove(value)
+	case "cdc":
+		return s.cdc(value)
+	case "metaData":
+		return s.metadata(value)
+	case "protocol":
+		return s.protocol(value)
+	case "commitInfo":
+		s.commitInfo(value)
+		return nil
+	}
+	return refuse(kind)
+}
+
+// fileAction is what add, remove and cdc have in common.
+type fileAction struct {
+	rawPath string
+	size    int64
+	vector  []byte // JSON of the deletion vector; nil if there is none
+}
+
+func parseFileAction(value []byte) (a fileAction, err error) {
+	f := [...]field{{name: "path"}, {name: "size"}, {name: "deletionVector"}}
+	if err := pick(value, f[:]); err != nil {
+		return a, err
+	}
+	if a.rawPath, err = text(f[0].value); err != nil {
+		return a, fmt.Errorf("path: %w", err)
+	}
+	// A size that is no whole number counts as not stated: the file's true size
+	// is measured anyway.
+	if n, err := strconv.ParseInt(string(f[1].value), 10, 64); err == nil && n > 0 {
+		a.size = n
+	}
+	a.vector = f[2].value
+	return a, nil
+}
+
+// vectorFile returns the path of the file that holds the deletion vector, ""
+// if there is none.
+func (a fileAction) vectorFile() (string, error) {
+	if a.vector == nil {
+		return "", nil
+	}
+	f := [...]field{{name: "storageType"}, {name: "pathOrInlineDv"}}
+	if err := pick(a.vector, f[:]); err != nil {
+		return "", fmt.Errorf("deletion vector: %w", err)
+	}
+	storageType, err := text(f[0].value)
+	if err != nil {
+		return "", fmt.Errorf("deletion vector: storage type: %w", err)
+	}
+	where, err := text(f[1].value)
+	if err != nil {
+		return "", fmt.Errorf("deletion vector: id: %w", err)
+	}
+	return vectorPath(storageType, where)
+}
+
+func (s *scan) add(value []byte) error {
+	a, err := parseFileAction(value)
+	if err != nil {
+		return err
+	}
+	path, err := DecodePath(a.rawPath)
+	if err != nil {
+		return err
+	}
+	bin, err := a.vectorFile()
+	if err != nil {
+		return err
+	}
+	known := s.need(path, KindData, a.size)
+	known.added = true
+	known.withVector = known.withVector || a.vector != nil
+	s.named[path] = known
+	if bin != "" {
+		s.need(bin, KindDeletionVector, 0)
+	}
+	return nil
+}
+
+// remove notes a tombstone. No file need exist for it, so a path that names
+// none here is no fault.
+func (s *scan) remove(value []byte) error {
+	a, err := parseFileAction(value)
+	if err != nil {
+		return err
+	}
+	if path, err := DecodePath(a.rawPath); err == nil {
+		withVector, known := s.removed[path]
+		if !known {
+			s.tombstones = append(s.tombstones, path)
+		}
+		s.removed[path] = withVector || a.vector != nil
+	}
+	if bin, err := a.vectorFile(); err == nil && bin != "" {
+		s.removedBins[bin] = true
+	}
+	return nil
+}
+
+func (s *scan) cdc(value []byte) error {
+	a, err := parseFileAction(value)
+	if err != nil {
+		return err
+	}
+	path, err := DecodePath(a.rawPath)
+	if err != nil {
+		return err
+	}
+	s.need(path, KindChangeData, a.size)
+	return nil
+}
+
+func (s *scan) metadata(value []byte) error {
+	f := [...]field{{name: "id"}, {name: "configuration"}}
+	if err := pick(value, f[:]); err != nil {
+		return err
+	}
+	m := &Metadata{Configuration: make(map[string]string)}
+	s.c.Metadata = m
+	if f[0].value != nil {
+		var err error
+		if m.ID, err = text(f[0].value); err != nil {
+			return fmt.Errorf("id: %w", err)
+		}
+	}
+	if f[1].value == nil {
+		return nil
+	}
+	if f[1].value[0] != '{' {
+		return fmt.Errorf("%w: configuration is not an object", ErrCorrupt)
+	}
+	return eachMember(f[1].value, func(name string, value []byte) error {
+		v, err := text(value)
+		if err != nil { // a bare number or boolean, which engines take as text
+			v = string(value)
+		}
+		m.Configuration[name] = v
+		return nil
+	})
+}
+
+func (s *scan) protocol(value []byte) error {
+	p, err := parseProtocol(value)
+	if err != nil {
+		return err
+	}
+	if old := s.c.Protocol; old != nil && !old.equal(p) {
+		return fmt.Errorf("%w: one commit states two protocols", ErrCorrupt)
+	}
+	s.c.Protocol = p
+	return nil
+}
+
+func parseProtocol(value []byte) (*Protocol, error) {
+	f := [...]field{{name: "minReaderVersion"}, {name: "minWriterVersion"}, {name: "readerFeatures"}, {name: "writerFeatures"}}
+	if err := pick(value, f[:]); err != nil {
+		return nil, err
+	}
+	p := new(Protocol)
+	for i, into := range []any{&p.MinReaderVersion, &p.MinWriterVersion, &p.ReaderFeatures, &p.WriterFeatures} {
+		isList := i > 1
+		if f[i].value == nil && isList {
+			continue
+		}
+		if err := json.Unmarshal(f[i].value, into); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, f[i].name, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *Protocol) equal(q *Protocol) bool {
+	return p.MinReaderVersion == q.MinReaderVersion && p.MinWriterVersion == q.MinWriterVersion &&
+		slices.Equal(p.ReaderFeatures, q.ReaderFeatures) && slices.Equal(p.WriterFeatures, q.WriterFeatures)
+}
+
+// commitInfo is free-form (Delta protocol, "Commit Provenance Information"), so
+// nothing in it is an error; the first statement counts.
+func (s *scan) commitInfo(value []byte) {
+	f := [...]field{{name: "operation"}, {name: "inCommitTimestamp"}}
+	if err := pick(value, f[:]); err != nil {
+		return
+	}
+	if op, err := text(f[0].value); err == nil && s.c.Operation == "" {
+		s.c.Operation = op
+	}
+	if ms, err := strconv.ParseInt(string(f[1].value), 10, 64); err == nil && s.c.InCommitTimestamp == nil {
+		s.c.InCommitTimestamp = &ms
+	}
+}

@@ -1,0 +1,143 @@
+package deltalog
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// Kind says what a file is to the table.
+type Kind string
+
+// The kinds of file that a commit names. Stored in manifests, never to change.
+const (
+	KindData           Kind = "data"            // add.path
+	KindDeletionVector Kind = "deletion-vector" // add.deletionVector
+	KindChangeData     Kind = "change-data"     // cdc.path
+)
+
+// File is one file that a version needs.
+type File struct {
+	Path string // decoded, relative to the table's root
+	Kind Kind   // by the first action that names the path
+	Size int64  // bytes, as that action states; 0 if it does not, or for a deletion vector
+	// Kept: the commit itself proves that the file was live at the version
+	// before, so whoever has that version has the file. A path that is removed
+	// and added again without any deletion vector is not Kept: it may have been
+	// reused for other bytes.
+	Kept bool
+}
+
+// Commit is what a commit file says, as far as replication needs it.
+type Commit struct {
+	// Files are the files that the version needs beyond those of the version
+	// before, each path once, in the order of their first appearance.
+	Files []File
+	// Removed are the decoded paths that the commit removes and does not add.
+	// Tombstones whose path cannot be decoded name no file here and are left out.
+	Removed []string
+
+	Protocol *Protocol // nil if the commit has none
+	Metadata *Metadata // nil if the commit has none
+
+	Operation         string // commitInfo.operation; "" if not stated
+	InCommitTimestamp *int64 // milliseconds since 1970 UTC; nil if not stated
+
+	Size   int64             // of the commit file, bytes
+	SHA256 [sha256.Size]byte // of the commit file
+}
+
+// Metadata is what a metaData action says of the table's identity and
+// properties. The id may change within a history that is sound.
+type Metadata struct {
+	ID            string
+	Configuration map[string]string
+}
+
+// ScanCommit reads a commit file to its end and says what the version needs.
+// Unknown actions and fields are ignored. Memory is bounded by the largest
+// single action and the list of files.
+//
+// It returns the errors of r as they are. Else it wraps ErrIncomplete if the
+// commit is empty or cut short, ErrCorrupt if it is not what the Delta protocol
+// ("Actions") calls a commit, ErrTooLarge as well if one action is too long, and
+// ErrUnsupported if it names files outside the table or keeps part of its
+// metadata elsewhere (adaptiveMetadata). The protocol is not judged:
+// Protocol.Check does that.
+func ScanCommit(r io.Reader) (*Commit, error) {
+	hash := sha256.New()
+	src := &counted{r: io.TeeReader(r, hash)}
+	s := newScan()
+	if err := eachValue(src, s.action); err != nil {
+		return nil, err
+	}
+	c := s.commit()
+	c.Size = src.n
+	hash.Sum(c.SHA256[:0])
+	return c, nil
+}
+
+// scan gathers a commit from its actions. Within one commit their order does
+// not count (Delta protocol, "Action Reconciliation"), so what depends on two
+// actions is settled at the end.
+type scan struct {
+	c           Commit
+	named       map[string]namedFile // by path
+	removed     map[string]bool      // by path: whether a remove has a deletion vector
+	tombstones  []string             // keys of removed, in order
+	removedBins map[string]bool      // files of the deletion vectors of removes
+}
+
+type namedFile struct {
+	added      bool // by an add action
+	withVector bool // by an add action that has a deletion vector
+}
+
+func newScan() *scan {
+	return &scan{
+		named:       make(map[string]namedFile),
+		removed:     make(map[string]bool),
+		removedBins: make(map[string]bool),
+	}
+}
+
+// need notes that the version needs the file and returns what is known of it.
+func (s *scan) need(path string, kind Kind, size int64) namedFile {
+	known, ok := s.named[path]
+	if !ok {
+		s.c.Files = append(s.c.Files, File{Path: path, Kind: kind, Size: size})
+		s.named[path] = known
+	}
+	return known
+}
+
+func (s *scan) commit() *Commit {
+	for i := range s.c.Files {
+		f := &s.c.Files[i]
+		f.Kept = s.kept(*f)
+	}
+	for _, path := range s.tombstones {
+		if !s.named[path].added {
+			s.c.Removed = append(s.c.Removed, path)
+		}
+	}
+	return &s.c
+}
+
+// kept follows from what a writer does when it gives a live file another
+// deletion vector, or takes it away: it removes the file and adds it again.
+func (s *scan) kept(f File) bool {
+	switch f.Kind {
+	case KindData:
+		removedVector, removed := s.removed[f.Path]
+		return removed && (removedVector || s.named[f.Path].withVector)
+	case KindDeletionVector:
+		return s.removedBins[f.Path]
+	}
+	return false
+}
+
+// refuse is for actions that move table metadata out of the log.
+func refuse(action string) error {
+	return fmt.Errorf("%w: action %q (adaptiveMetadata)", ErrUnsupported, action)
+}

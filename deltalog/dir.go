@@ -1,0 +1,170 @@
+package deltalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
+)
+
+// Dir is a table in a local folder. Symbolic links are followed only inside
+// it. Its methods may be called by many goroutines at once, and several
+// processes may work on one folder.
+type Dir struct {
+	folder string // absolute
+}
+
+// OpenDir returns the table in folder. The folder need not exist: the first
+// Stage or SetMarker makes it.
+func OpenDir(folder string) (*Dir, error) {
+	abs, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(abs)
+	if err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder", abs)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return &Dir{folder: abs}, nil
+}
+
+// open returns the folder, which must exist: else the error wraps
+// fs.ErrNotExist. It is opened anew for each operation, since a table may be
+// dropped and made again at its path while a program runs. The caller closes it.
+func (d *Dir) open() (*os.Root, error) { return os.OpenRoot(d.folder) }
+
+// make returns the folder, making it if need be.
+func (d *Dir) make() (*os.Root, error) {
+	if err := atomicfile.MakeFolder(d.folder); err != nil {
+		return nil, err
+	}
+	return d.open()
+}
+
+// OpenCommit opens the commit file of a version, verbatim. Wraps
+// fs.ErrNotExist if it is not there.
+func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
+	f, info, err := d.openRegular(ctx, v.CommitPath())
+	if err != nil {
+		return nil, err
+	}
+	return &CommitFile{ReadCloser: f, Size: info.Size(), Modified: info.ModTime()}, nil
+}
+
+// OpenFile opens a file of the table by its decoded path and tells its size in
+// bytes. Wraps fs.ErrNotExist if it is not there, and the errors of DecodePath
+// for a path that leaves the table or enters its log.
+func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	if err := checkPath(path); err != nil {
+		return nil, 0, err
+	}
+	f, info, err := d.openRegular(ctx, path)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// openRegular opens nothing but regular files: opening a pipe would block.
+func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	root, err := d.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close() // the file outlives it
+	info, err := root.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file: %s", path, info.Mode())
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := root.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+// State says what stands at the table's place.
+func (d *Dir) State(ctx context.Context) (State, error) {
+	root, err := d.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{Empty: true}, ctx.Err()
+	}
+	if err != nil {
+		return State{}, err
+	}
+	defer root.Close()
+	var s State
+	if s.Marker, err = readMarker(root); err != nil {
+		return State{}, err
+	}
+	names, err := readNames(root, ".")
+	if err != nil {
+		return State{}, err
+	}
+	s.Empty = len(names) == 0 || len(names) == 1 && names[0] == privateDir
+	if s.Empty {
+		return s, onlyOurs(root, &s)
+	}
+	l, err := readLog(root)
+	s.Table = err == nil && (len(l.commits) > 0 || len(l.checkpoints) > 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return s, err
+}
+
+// onlyOurs clears s.Empty if the private folder holds something foreign, such
+// as the manifests of a table that was unpacked by hand.
+func onlyOurs(root *os.Root, s *State) error {
+	names, err := readNames(root, privateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if name != markerName && name != stageName {
+			s.Empty = false
+		}
+	}
+	return err
+}
+
+func readMarker(root *os.Root) ([]byte, error) {
+	b, err := root.ReadFile(markerPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if b == nil && err == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// readNames returns the names in a folder, in no order.
+func readNames(root *os.Root, dir string) ([]string, error) {
+	f, err := root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return names, err
+}

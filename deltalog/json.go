@@ -1,0 +1,206 @@
+package deltalog
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// maxAction bounds, in bytes, a single action and so the memory that reading a
+// commit takes. Schemas and statistics of some MB exist.
+const maxAction = 64 << 20
+
+// counted counts what is read and remembers why reading failed.
+type counted struct {
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+// bounded fails when the decoder asks for more than maxAction bytes without
+// having come to the end of a value.
+type bounded struct {
+	r   io.Reader
+	dec *json.Decoder
+	n   int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.n-b.dec.InputOffset() > maxAction {
+		return 0, fmt.Errorf("%w: %w: an action of more than %d bytes", ErrCorrupt, ErrTooLarge, maxAction)
+	}
+	n, err := b.r.Read(p)
+	b.n += int64(n)
+	return n, err
+}
+
+// eachValue reads a stream of JSON values to its end and calls f with each.
+// raw is valid only during the call. Line ends, blank lines, indentation and a
+// byte order mark do not matter, and neither does the length of a line.
+//
+// It returns errors of r and of f as they are, an error wrapping ErrIncomplete
+// if r ends before the first value or within one, and one wrapping ErrCorrupt
+// if r holds anything but JSON.
+func eachValue(r io.Reader, f func(raw []byte) error) error {
+	src := &counted{r: r}
+	in := bufio.NewReaderSize(src, 64<<10)
+	if mark, err := in.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
+		if _, err := in.Discard(3); err != nil {
+			return err
+		}
+	}
+	limit := &bounded{r: in}
+	limit.dec = json.NewDecoder(limit)
+	var raw json.RawMessage
+	for n := 0; ; n++ {
+		err := limit.dec.Decode(&raw)
+		if err == io.EOF && n > 0 {
+			return nil
+		}
+		if err != nil {
+			return streamError(err, src)
+		}
+		if err := f(raw); err != nil {
+			return err
+		}
+	}
+}
+
+func streamError(err error, src *counted) error {
+	switch {
+	case src.err != nil:
+		return src.err
+	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: it ends after %d bytes: %w", ErrIncomplete, src.n, io.ErrUnexpectedEOF)
+	case errors.Is(err, ErrTooLarge):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
+
+// field asks pick for one member of an object.
+type field struct {
+	name  string
+	value []byte // its JSON; nil if it is not there or null
+}
+
+// pick fills in the members of obj, which is valid JSON, that fields ask for.
+// Names match exactly: encoding/json would take "Path" for "path", which no
+// Delta engine does. An object that states a wanted member twice is refused,
+// for engines differ in which of the two they believe.
+func pick(obj []byte, fields []field) error {
+	if len(obj) == 0 || obj[0] != '{' {
+		return fmt.Errorf("%w: %.40s is not a JSON object", ErrCorrupt, obj)
+	}
+	var seen uint64
+	return eachMember(obj, func(name string, value []byte) error {
+		for i := range fields {
+			if fields[i].name != name {
+				continue
+			}
+			if seen&(1<<i) != 0 {
+				return fmt.Errorf("%w: %q is there twice", ErrCorrupt, name)
+			}
+			seen |= 1 << i
+			if !bytes.Equal(value, []byte("null")) {
+				fields[i].value = value
+			}
+		}
+		return nil
+	})
+}
+
+// eachMember calls f for each member of obj, a valid JSON object.
+func eachMember(obj []byte, f func(name string, value []byte) error) error {
+	for i := skipSpace(obj, 1); obj[i] != '}'; i = skipSpace(obj, i) {
+		if obj[i] == ',' {
+			i++
+			continue
+		}
+		end := skipString(obj, i)
+		name, err := text(obj[i:end])
+		if err != nil {
+			return err
+		}
+		i = skipSpace(obj, skipSpace(obj, end)+1) // past the colon
+		end = skipValue(obj, i)
+		if err := f(name, obj[i:end]); err != nil {
+			return err
+		}
+		i = end
+	}
+	return nil
+}
+
+func skipSpace(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n' {
+		i++
+	}
+	return i
+}
+
+// skipString returns the index behind the string that begins at b[i].
+func skipString(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// skipValue returns the index behind the member value that begins at b[i].
+func skipValue(b []byte, i int) int {
+	for depth := 0; ; {
+		switch b[i] {
+		case '"':
+			i = skipString(b, i)
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			if depth == 0 { // the end of the object around a bare value
+				return i
+			}
+			depth--
+			i++
+		default:
+			if depth == 0 && (b[i] == ',' || b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+				return i
+			}
+			i++
+			continue
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}
+
+// text returns the value of a JSON string.
+func text(raw []byte) (string, error) {
+	if len(raw) == 0 || raw[0] != '"' || !utf8.Valid(raw) {
+		return "", fmt.Errorf("%w: %.40s is not a string in UTF-8", ErrCorrupt, raw)
+	}
+	if !bytes.Contains(raw, []byte(`\`)) {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return s, nil
+}

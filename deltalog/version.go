@@ -1,0 +1,33 @@
+package deltalog
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version numbers a table's commits, from 0.
+type Version int64
+
+// LogDir is the folder of a table's log, relative to the table's root.
+const LogDir = "_delta_log"
+
+// String returns the version as 20 digits, as commit files are named, so that
+// text sorts as versions do.
+func (v Version) String() string { return fmt.Sprintf("%020d", int64(v)) }
+
+// CommitPath returns the path of the version's commit file relative to the
+// table's root: _delta_log/<20 digits>.json.
+func (v Version) CommitPath() string { return LogDir + "/" + v.String() + ".json" }
+
+// ParseCommitName returns the version of a commit file's name, without its
+// folder. ok is false for every other name: Delta engines accept exactly 20
+// digits and ".json" (Delta protocol, "Delta Log Entries").
+func ParseCommitName(name string) (v Version, ok bool) {
+	digits, isJSON := strings.CutSuffix(name, ".json")
+	if !isJSON || len(digits) != 20 || strings.Trim(digits, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return Version(n), err == nil
+}

@@ -1,0 +1,157 @@
+// Package atomicfile puts files in place so that a crash at any instant leaves
+// either the whole file or none: temporary file, fsync, publish, fsync of the
+// folder. All names are slash-separated and relative to an os.Root, so neither
+// ".." nor a planted symbolic link leads out of it.
+package atomicfile
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/pondworks/sluice/internal/errdef"
+)
+
+// tempPrefix begins every temporary name. It starts with a dot, never with a
+// digit: Delta engines stop or stumble at foreign names that do.
+const tempPrefix = ".sluice-tmp-"
+
+// IsTemp reports whether name's last element is a temporary of this package,
+// which a reader of the folder ignores.
+func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
+
+// WriteTemp writes all of r to a new temporary file in folder dir, which must
+// exist, and returns its name and size in bytes once the bytes are durable. On
+// any error, an error of r among them, nothing is left behind.
+func WriteTemp(root *os.Root, dir string, r io.Reader) (name string, size int64, err error) {
+	name = path.Join(dir, tempPrefix+rand.Text())
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return "", 0, err
+	}
+	size, err = io.Copy(f, r)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return "", 0, errors.Join(err, root.Remove(name))
+	}
+	return name, size, nil
+}
+
+// PublishNew gives the durable file temp the name final, which must not exist
+// yet: exactly one of several callers wins, the others get an error wrapping
+// fs.ErrExist. The new name is durable on return. temp is gone in every case.
+//
+// It links and never renames, because rename(2) replaces. A file system
+// without hard links gets an error wrapping ErrUnsupported.
+func PublishNew(root *os.Root, temp, final string) error {
+	err := root.Link(temp, final)
+	if rerr := root.Remove(temp); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		return LinkError(err)
+	}
+	return SyncDir(root, path.Dir(final))
+}
+
+// LinkError explains an error of a hard link that the file system cannot make;
+// other errors and nil pass through.
+func LinkError(err error) error {
+	for _, no := range []error{syscall.EPERM, syscall.ENOSYS, errors.ErrUnsupported} {
+		if errors.Is(err, no) && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w: the file system has no hard links, without which a file cannot be published exclusively: %w", errdef.ErrUnsupported, err)
+		}
+	}
+	return err
+}
+
+// Replace gives the durable file temp the name final, replacing what is there.
+// On error temp is removed and final is as it was.
+func Replace(root *os.Root, temp, final string) error {
+	if err := root.Rename(temp, final); err != nil {
+		return errors.Join(err, root.Remove(temp))
+	}
+	return SyncDir(root, path.Dir(final))
+}
+
+// WriteFile replaces the content of name, in a folder that exists, with b.
+func WriteFile(root *os.Root, name string, b []byte) error {
+	temp, _, err := WriteTemp(root, path.Dir(name), strings.NewReader(string(b)))
+	if err != nil {
+		return err
+	}
+	return Replace(root, temp, name)
+}
+
+// MkdirAll makes folder dir and its missing parents, each durable.
+func MkdirAll(root *os.Root, dir string) error {
+	if dir == "." || dir == "" {
+		return nil
+	}
+	if info, err := root.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := MkdirAll(root, path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncDir(root, path.Dir(dir))
+}
+
+// MakeFolder makes the folder of an absolute path and its missing parents, each
+// durable.
+func MakeFolder(folder string) error {
+	above := folder
+	for {
+		_, err := os.Stat(above)
+		if err == nil && above == folder {
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || above == filepath.Dir(above) {
+			break // whatever is wrong with it, opening it will say
+		}
+		above = filepath.Dir(above)
+	}
+	rel, err := filepath.Rel(above, folder)
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(above)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return MkdirAll(root, filepath.ToSlash(rel))
+}
+
+// SyncDir makes the names in folder dir durable. Windows has no such call and
+// needs none.
+func SyncDir(root *os.Root, dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package remote_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/storagetest"
+)
+
+// TestRequestBudget counts what each operation asks of the store. The table is
+// that of docs/ARCHITECTURE.md, "Requests"; the numbers must not grow with the
+// history.
+func TestRequestBudget(t *testing.T) {
+	for _, history := range []int{10, 1000} {
+		t.Run(fmt.Sprint(history, " versions"), func(t *testing.T) {
+			source := newPond(t)
+			store, err := storage.OpenDir(t.TempDir())
+			require.NoError(t, err)
+			for i := range history {
+				source.append(fmt.Sprint(i))
+			}
+			source.mustPush(store)
+			same := replicator(t, source.dir, store, nil)
+			_, err = same.Push(t.Context())
+			require.NoError(t, err)
+
+			within := func(what string, got remote.Report, err error, put, get, list int64) {
+				t.Helper()
+				require.NoError(t, err, what)
+				require.Equal(t, put, got.Requests.Put, what+": PUT")
+				require.LessOrEqual(t, got.Requests.Get, get, what+": GET")
+				require.LessOrEqual(t, got.Requests.List, list, what+": LIST")
+			}
+			source.append("same process")
+			report, err := same.Push(t.Context())
+			require.Equal(t, 1, report.Versions)
+			within("push one, same process", report, err, 2, 0, 0)
+
+			source.append("fresh process")
+			report, err = source.push(store)
+			require.Equal(t, 1, report.Versions)
+			within("push one, fresh process", report, err, 2, 3, 0)
+			report, err = source.push(store)
+			within("push nothing new, fresh process", report, err, 0, 2, 0)
+
+			dir := t.TempDir()
+			report, err = replicator(t, dir, store, nil).Init(t.Context())
+			bundles := int64(history + 2)
+			require.EqualValues(t, bundles, report.Versions)
+			within("init", report, err, 0, bundles+2, bundles/1000+1)
+			report, err = replicator(t, dir, store, nil).Pull(t.Context())
+			within("pull nothing new", report, err, 0, 2, 0)
+			require.LessOrEqual(t, report.Requests.Received, int64(1024))
+			for range 3 {
+				source.append("new")
+			}
+			source.mustPush(store)
+			report, err = replicator(t, dir, store, nil).Pull(t.Context())
+			require.Equal(t, 3, report.Versions)
+			within("pull three", report, err, 0, 5, 0)
+		})
+	}
+}
+
+// TestReportCountsWhatTheStoreSees compares the report with a counter below.
+func TestReportCountsWhatTheStoreSees(t *testing.T) {
+	source := newPond(t)
+	counted, counter := storagetest.Count(storage.NewMemory())
+	for range 5 {
+		source.append("x")
+	}
+	report := source.mustPush(counted)
+	got := counter.Requests()
+	require.EqualValues(t, got.Create+got.Put, report.Requests.Put)
+	require.EqualValues(t, got.Open+got.Get, report.Requests.Get)
+	require.EqualValues(t, got.List, report.Requests.List)
+	require.Equal(t, got.BytesWritten, report.Requests.Sent)
+	require.Equal(t, got.BytesRead, report.Requests.Received)
+}

@@ -1,0 +1,73 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"crypto/sha256"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// localCommit is a commit of the table as push needs it.
+type localCommit struct {
+	*deltalog.Commit
+	file deltalog.CommitFile // closed; for its size and time
+}
+
+// scanLocal reads the commit of version v and refuses what cannot be
+// replicated.
+func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommit, error) {
+	f, err := s.table.OpenCommit(ctx, v)
+	if err != nil {
+		return localCommit{}, err
+	}
+	c, err := deltalog.ScanCommit(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = checkProtocol(c)
+	}
+	if err == nil && c.Size != f.Size {
+		err = fmt.Errorf("%w: commit is %d bytes long, %d were read", ErrCorrupt, f.Size, c.Size)
+	}
+	return localCommit{c, *f}, err
+}
+
+func checkProtocol(c *deltalog.Commit) error {
+	if c.Protocol == nil {
+		return nil
+	}
+	return c.Protocol.Check()
+}
+
+// hashLocal returns the sha256 of the commit of version v.
+func hashLocal(ctx context.Context, table LogReader, v deltalog.Version) (bundle.Digest, error) {
+	f, err := table.OpenCommit(ctx, v)
+	if err != nil {
+		return bundle.Digest{}, at(v, "", err)
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return bundle.Digest(h.Sum(nil)), at(v, "", err)
+}
+
+// fileSize returns the size of a table file; found is false if it is not there.
+func (s *session) fileSize(ctx context.Context, path string) (size int64, found bool, err error) {
+	f, size, err := s.table.OpenFile(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return size, true, f.Close()
+}

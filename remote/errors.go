@@ -1,0 +1,141 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/errdef"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Errors by what the host should do next; errors.Is finds them in whatever
+// this package returns.
+var (
+	// ErrDiverged: the same version has different content on both sides: two
+	// writers, a table made anew at its path, a restored copy that went its own
+	// way, a wrong prefix. Nothing was written; an operator decides.
+	ErrDiverged = errors.New("histories differ")
+	// ErrGap: a version between here and there is missing from the store.
+	ErrGap = errors.New("version missing from the store")
+	// ErrNotEmpty: init was pointed at a folder that holds something else.
+	ErrNotEmpty = errors.New("not an empty folder")
+	// ErrEmptyStore: the store holds no version, so there is nothing to init or
+	// pull from.
+	ErrEmptyStore = errors.New("the store holds no versions")
+	// ErrExtraHook: the store was begun with Options.Extra and this pusher has
+	// none, or the other way round.
+	ErrExtraHook = errors.New("extra files hook does not match the store")
+	// ErrReadOnly: the table or the store passed to New cannot be written, which
+	// this call needs.
+	ErrReadOnly = errors.New("read-only")
+
+	// ErrCorrupt: bytes fail their digest or grammar; never applied, the
+	// replica is as it was.
+	ErrCorrupt = errdef.ErrCorrupt
+	// ErrTooLarge: a limit is exceeded.
+	ErrTooLarge = errdef.ErrTooLarge
+	// ErrUnsupported: a newer format or a Delta feature that this version of
+	// the library lacks.
+	ErrUnsupported = errdef.ErrUnsupported
+	// ErrNoTable: there is no table (yet): init before pull, commit before push.
+	ErrNoTable = deltalog.ErrNoTable
+	// ErrConflict: the replica already has that version with other content.
+	ErrConflict = deltalog.ErrConflict
+	// ErrUnavailable: the storage may work later; run the same call again.
+	ErrUnavailable = storage.ErrUnavailable
+	// ErrDenied: the storage refuses these credentials.
+	ErrDenied = storage.ErrDenied
+	// ErrUnsafe: the storage ignores create-if-absent and must not be used.
+	ErrUnsafe = storage.ErrUnsafe
+)
+
+// Error is what every call of a Replicator returns on failure, except when its
+// context ended before anything else went wrong.
+type Error struct {
+	Op      string            // push, init, pull, status, versions
+	Version *deltalog.Version // the version it was at, nil if none
+	Key     string            // the object it was at, "" if none
+	Err     error             // the cause; errors.Is and errors.As look through
+}
+
+// Error names operation, version and object before the cause, and what to do
+// next after it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Version != nil {
+		fmt.Fprintf(&b, " version %d", int64(*e.Version))
+	}
+	if e.Key != "" {
+		b.WriteString(": " + e.Key)
+	}
+	b.WriteString(": " + e.Err.Error())
+	if hint := e.Hint(); hint != "" {
+		b.WriteString(" (" + hint + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// hints say what to do next; the first that matches is taken.
+var hints = []struct {
+	class error
+	hint  string
+}{
+	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder"},
+	{ErrGap, "push the missing versions again from a table that has them, or init a new replica up to the version before"},
+	{ErrNotEmpty, "choose an empty or new folder"},
+	{ErrEmptyStore, "push first, and check the prefix of the URL"},
+	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
+	{ErrCorrupt, "nothing of it was applied"},
+	{ErrUnsupported, "a newer version of this program may read it"},
+	{ErrNoTable, "commit to the table before a push, init before a pull"},
+	{ErrConflict, "something else writes to this replica"},
+	{ErrUnsafe, "use a service that honours conditional writes"},
+	{ErrDenied, "check the credentials and what they may do"},
+	{ErrUnavailable, "it is safe to run the same again"},
+}
+
+// Hint says in a few words what to do next, "" if there is nothing to say.
+func (e *Error) Hint() string {
+	for _, h := range hints {
+		if errors.Is(e.Err, h.class) {
+			return h.hint
+		}
+	}
+	return ""
+}
+
+// opError wraps err once with the operation; what is wrapped already, and nil,
+// pass through with the operation filled in.
+func opError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Op = op
+		return err
+	}
+	return &Error{Op: op, Err: err}
+}
+
+// at wraps err with the version and object it happened at, unless an inner
+// layer did.
+func at(v deltalog.Version, key string, err error) error {
+	var e *Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return &Error{Version: &v, Key: key, Err: err}
+}
+
+// diverged names both contents of a version.
+func diverged(v deltalog.Version, here, there bundle.Digest) error {
+	return at(v, "", fmt.Errorf("%w: commit sha256 %s here, %s in the store", ErrDiverged, here, there))
+}

@@ -1,0 +1,53 @@
+package remote
+
+import (
+	"time"
+
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// Report says what one call did. After an error it says what was done before.
+type Report struct {
+	Mode string `json:"mode"` // push, init, pull
+	// First and Last are the versions that this call moved, both inclusive;
+	// meaningful only if Versions > 0.
+	First deltalog.Version `json:"first_version"`
+	Last  deltalog.Version `json:"last_version"`
+	// Versions counts the versions that this call moved.
+	Versions int `json:"versions"`
+	// Present counts the versions of a push that another pusher, or an earlier
+	// attempt, had stored already with the same content.
+	Present int `json:"present"`
+	// Remaining counts the versions that Options.MaxVersions left for the next
+	// push.
+	Remaining int `json:"remaining"`
+	// Files and Bytes count the table's files that moved, commits among them,
+	// before compression.
+	Files int   `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// Absent counts files that the source no longer had when their version was
+	// pushed; the bundles record their paths.
+	Absent int `json:"absent"`
+	// Requests counts what was asked of the store.
+	Requests Requests `json:"requests"`
+	// Duration is the wall time of the call, in JSON in nanoseconds.
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// Requests counts requests to the store and the bytes of objects they moved,
+// compressed, as this library issues them; an SDK may split large objects.
+type Requests struct {
+	Put      int64 `json:"put"`
+	Get      int64 `json:"get"`
+	List     int64 `json:"list"`
+	Sent     int64 `json:"sent_bytes"`
+	Received int64 `json:"received_bytes"`
+}
+
+// Progress is a moment of a running call.
+type Progress struct {
+	Mode     string
+	Versions int   // done so far
+	Total    int   // to do in all, as far as it is known
+	Bytes    int64 // of table files moved so far, before compression
+}

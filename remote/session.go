@@ -1,0 +1,128 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// Keys of log attributes.
+const (
+	logError   = "error"
+	logKey     = "key"
+	logPath    = "path"
+	logVersion = "version"
+	logCount   = "versions"
+)
+
+// session is one call on a Replicator: its own view of the store, with
+// requests counted, and its report.
+type session struct {
+	*Replicator
+	store *access
+	log   *slog.Logger
+	start time.Time
+	live  map[string]bool // paths live at the tip of a push; nil until asked for
+
+	mu     sync.Mutex // guards what follows and serialises Options.Progress
+	report Report
+	done   int   // versions, for progress
+	total  int   // versions, for progress
+	moved  int64 // bytes, for progress
+}
+
+func (r *Replicator) newSession(op string) *session {
+	return &session{
+		Replicator: r,
+		store:      newAccess(r.store),
+		log:        r.opts.Logger.With("op", op),
+		start:      r.opts.Clock(),
+		report:     Report{Mode: op},
+	}
+}
+
+// do runs one call that moves versions: one at a time, the others queue.
+func (r *Replicator) do(ctx context.Context, op string, f func(*session, context.Context) error) (Report, error) {
+	select {
+	case <-r.turn:
+	case <-ctx.Done():
+		return Report{Mode: op}, opError(op, ctx.Err())
+	}
+	defer func() { r.turn <- struct{}{} }()
+	s := r.newSession(op)
+	err := f(s, ctx)
+	if err != nil {
+		s.log.Error("failed", logError, err)
+	}
+	return s.finish(), opError(op, err)
+}
+
+func (s *session) finish() Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Requests = s.store.meter.requests()
+	s.report.Duration = s.opts.Clock().Sub(s.start)
+	return s.report
+}
+
+// record counts a version that moved. Versions may be recorded out of order.
+func (s *session) record(v bundle.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	version := deltalog.Version(v.Version)
+	if s.report.Versions == 0 {
+		s.report.First, s.report.Last = version, version
+	}
+	s.report.First = min(s.report.First, version)
+	s.report.Last = max(s.report.Last, version)
+	s.report.Versions++
+	s.report.Files += len(v.Files) + 1
+	s.report.Absent += len(v.Absent)
+	s.report.Bytes += v.Commit.Size
+	for _, f := range v.Files {
+		s.report.Bytes += f.Size
+	}
+}
+
+// expect says how many versions there are to do.
+func (s *session) expect(total int) { s.progress(0, 0, total) }
+
+// stepped says that one version is done.
+func (s *session) stepped() { s.progress(0, 1, 0) }
+
+func (s *session) progress(bytes int64, versions, total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved += bytes
+	s.done += versions
+	s.total = max(s.total+total, s.done)
+	if s.opts.Progress != nil {
+		s.opts.Progress(Progress{Mode: s.report.Mode, Versions: s.done, Total: s.total, Bytes: s.moved})
+	}
+}
+
+// watched reports what is read through it as progress.
+type watched struct {
+	io.Reader
+	s *session
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.s.progress(int64(n), 0, 0)
+	return n, err
+}
+
+// applier returns the table's writing half.
+func (s *session) applier() (LogApplier, error) {
+	if a, ok := s.table.(LogApplier); ok {
+		return a, nil
+	}
+	return nil, errors.Join(ErrReadOnly, errors.New("the table cannot be written"))
+}

@@ -1,0 +1,113 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Status compares a table with a store.
+type Status struct {
+	Lineage string            `json:"lineage,omitempty"`  // of the store; "" if it is empty
+	TableID string            `json:"table_id,omitempty"` // metaData.id at the store's first version
+	Local   *deltalog.Version `json:"local_version"`      // nil: no table here
+	Store   *deltalog.Version `json:"store_version"`      // end of the gap-free run; nil: empty store
+	// Behind counts the versions that the store has and the table lacks, Ahead
+	// those that the table has and the store lacks.
+	Behind int64 `json:"behind"`
+	Ahead  int64 `json:"ahead"`
+	// Diverged: at the newest version that both have, the commits differ.
+	Diverged bool `json:"diverged"`
+}
+
+// Status looks at both sides and changes neither. It does not wait for calls
+// that move versions.
+func (r *Replicator) Status(ctx context.Context) (Status, error) {
+	st, err := r.newSession("status").status(ctx)
+	return st, opError("status", err)
+}
+
+func (s *session) status(ctx context.Context) (Status, error) {
+	pos, err := s.locateNow(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	var st Status
+	if pos.identity != nil {
+		st.Lineage, st.TableID = pos.identity.Lineage, pos.identity.TableID
+	}
+	if pos.some {
+		st.Store = &pos.last
+	}
+	tip, err := s.localTip(ctx, pos)
+	if err != nil && !errors.Is(err, ErrNoTable) {
+		return st, err
+	}
+	if err != nil {
+		st.Behind = int64(pos.next())
+		return st, nil
+	}
+	st.Local = &tip
+	st.Behind = max(0, int64(pos.next()-tip-1))
+	st.Ahead = max(0, int64(tip+1-pos.next()))
+	err = s.checkHistory(ctx, pos, tip)
+	if errors.Is(err, ErrDiverged) {
+		st.Diverged, err = true, nil
+	}
+	return st, err
+}
+
+// locateNow is locate for a reader that wants to know the end even when the
+// head lags: if there is a bundle after the head, it lists.
+func (s *session) locateNow(ctx context.Context) (*position, error) {
+	pos, err := s.locate(ctx)
+	if err != nil || !pos.some || pos.mend {
+		return pos, err
+	}
+	r, err := s.store.Open(ctx, bundleKey(pos.next()), 0, 1)
+	if errors.Is(err, storage.ErrNotFound) {
+		return pos, nil
+	}
+	if err == nil {
+		err = r.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.locateByList(ctx, pos.identity)
+}
+
+// VersionInfo is one version in the store.
+type VersionInfo struct {
+	Version deltalog.Version `json:"version"`
+	Size    int64            `json:"size"`   // bytes of its bundle
+	Stored  time.Time        `json:"stored"` // when, by the clock of the service
+}
+
+// Versions yields the versions in the store in ascending order. See the
+// function of the same name.
+func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
+	return Versions(ctx, r.store)
+}
+
+// Versions yields the versions in a store in ascending order, for which it
+// needs no table. A number left out is a gap; what lies above one is no part of
+// the history yet. After an error it ends.
+func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
+	return func(yield func(VersionInfo, error) bool) {
+		versions, err := listVersions(ctx, newAccess(store))
+		if err != nil {
+			yield(VersionInfo{}, opError("versions", err))
+			return
+		}
+		for _, v := range versions {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}

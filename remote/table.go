@@ -1,0 +1,54 @@
+package remote
+
+import (
+	"context"
+	"io"
+
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// LogReader is what push reads a table through. deltalog.Dir is one for a
+// local folder. Its methods may be called by many goroutines at once.
+type LogReader interface {
+	// Tip returns the newest version, from a listing of the log. A last commit
+	// that is empty or half-written is not there yet. Wraps
+	// deltalog.ErrNoTable if there is no log, deltalog.ErrUnsupported if the log
+	// does not begin at version 0, deltalog.ErrCorrupt if it has a hole.
+	Tip(ctx context.Context) (deltalog.Version, error)
+	// TipFrom does the same without listing, by looking upward from version
+	// from; only if from is not there, or something beyond the end says that
+	// the end is a hole, it lists.
+	TipFrom(ctx context.Context, from deltalog.Version) (deltalog.Version, error)
+	// OpenCommit opens the commit file of a version, verbatim. Wraps
+	// fs.ErrNotExist if it is not there.
+	OpenCommit(ctx context.Context, v deltalog.Version) (*deltalog.CommitFile, error)
+	// OpenFile opens any other file by its decoded path relative to the
+	// table's root and tells its size in bytes. Wraps fs.ErrNotExist if it is
+	// not there.
+	OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error)
+}
+
+// LogApplier is what init and pull write a replica through: besides reading,
+// the duties that keep a replica readable at every instant.
+type LogApplier interface {
+	LogReader
+	// Stage keeps the bytes of one file of version v aside, durable but
+	// invisible to readers of the table. Staging a path again replaces it;
+	// several paths may be staged at once. If r fails nothing is staged.
+	Stage(ctx context.Context, v deltalog.Version, path string, r io.Reader) error
+	// Apply publishes the staged files of c.Version and then, when all are
+	// durable, its commit file by exclusive create, with c.Modified as its
+	// time. Wraps deltalog.ErrConflict if the version or one of the files is
+	// there already with other content; the same content is success. After any
+	// failure the version is not visible.
+	Apply(ctx context.Context, c deltalog.Change) error
+	// Discard removes whatever is staged.
+	Discard(ctx context.Context) error
+	// State says what stands at the table's place, for init.
+	State(ctx context.Context) (deltalog.State, error)
+	// SetMarker durably keeps a small note beside the table: init's record of
+	// its own unfinished work. nil removes it.
+	SetMarker(ctx context.Context, note []byte) error
+}
+
+var _ LogApplier = (*deltalog.Dir)(nil)

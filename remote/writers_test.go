@@ -1,0 +1,251 @@
+package remote_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+func TestManyHooksAtOnce(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 20 {
+		source.append("x")
+	}
+	same := replicator(t, source.dir, store, nil)
+	pushers := []*remote.Replicator{same, same, same, replicator(t, source.dir, store, nil), replicator(t, source.dir, store, nil)}
+	var moved, present atomic.Int64
+	var wg sync.WaitGroup
+	for _, r := range pushers {
+		wg.Go(func() {
+			report, err := r.Push(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			moved.Add(int64(report.Versions))
+			present.Add(int64(report.Present))
+		})
+	}
+	wg.Wait()
+	require.Equal(t, int64(20), moved.Load(), "each version was created by exactly one push")
+	requireSame(t, source.dir, restored(t, store))
+}
+
+// lostReply is a store whose service takes every new object and then answers
+// that it is unavailable.
+type lostReply struct {
+	storage.Store
+	lost atomic.Int64
+}
+
+func (s *lostReply) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	err := s.Store.Create(ctx, key, r, size)
+	if err == nil {
+		s.lost.Add(1)
+		return storage.ErrUnavailable
+	}
+	return err
+}
+
+func TestLostReplyIsSettledByContent(t *testing.T) {
+	source, store := newPond(t), &lostReply{Store: storage.NewMemory()}
+	source.mustPushAfterProbe(store)
+	source.append("one")
+	report := source.mustPush(store)
+	require.Positive(t, store.lost.Load(), "the fault never fired")
+	require.Equal(t, 1, report.Present)
+	requireSame(t, source.dir, restored(t, store.Store))
+}
+
+// mustPushAfterProbe pushes a first version without faults.
+func (p *pond) mustPushAfterProbe(store *lostReply) {
+	p.append("zero")
+	p.mustPush(store.Store)
+}
+
+// noHead is a store that may not overwrite.
+type noHead struct{ storage.Store }
+
+func TestWithoutTheRightToOverwrite(t *testing.T) {
+	source, store := newPond(t), noHead{storage.NewMemory()}
+	source.append("zero")
+	source.mustPush(store)
+	dir := restored(t, store)
+	for range 3 {
+		source.append("x")
+		source.mustPush(store)
+		_, err := replicator(t, dir, store, nil).Pull(t.Context())
+		require.NoError(t, err)
+		requireSame(t, source.dir, dir)
+	}
+	require.NotContains(t, objects(t, store), "backups/head.json")
+}
+
+// deniedHead is a store whose service refuses to overwrite.
+type deniedHead struct{ storage.Store }
+
+func (s deniedHead) Get(ctx context.Context, key string) ([]byte, string, error) {
+	return s.Store.(storage.Overwriter).Get(ctx, key)
+}
+
+func (deniedHead) Put(context.Context, string, []byte, string) (string, error) {
+	return "", storage.ErrDenied
+}
+
+func TestHeadThatMayNotBeWritten(t *testing.T) {
+	source, store := newPond(t), deniedHead{storage.NewMemory()}
+	r := replicator(t, source.dir, store, nil)
+	for range 3 {
+		source.append("x")
+		report, err := r.Push(t.Context())
+		require.NoError(t, err, "the head is a hint")
+		require.Equal(t, 1, report.Versions)
+	}
+	source.append("y")
+	require.Equal(t, 1, source.mustPush(store).Versions, "found by listing")
+	requireSame(t, source.dir, restored(t, store))
+}
+
+func TestLaggingHeadIsCaughtUp(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	dir := restored(t, store)
+	for range 5 {
+		source.append("x")
+	}
+	source.mustPush(noHead{store}) // finds no head of its own, moves none: as after a crash
+	source.append("y")
+	report := source.mustPush(store)
+	require.Equal(t, 1, report.Versions)
+	require.Equal(t, 5, report.Present)
+	_, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, dir)
+}
+
+func TestPullLooksBeyondALaggingHead(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	dir := restored(t, store)
+	source.append("one")
+	source.append("two")
+	source.mustPush(noHead{store})
+	report, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, report.Versions)
+	requireSame(t, source.dir, dir)
+}
+
+func TestDamagedOrForeignHeadIsMended(t *testing.T) {
+	for name, content := range map[string]string{
+		"damaged":          "{",
+		"no format":        "{}",
+		"negative version": `{"format":1,"lineage":"x","version":-4,"commit":"` + zeros + `","timestamp":0}`,
+		"of another":       `{"format":1,"lineage":"x","version":7,"commit":"` + zeros + `","timestamp":0}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.append("zero")
+			source.append("one")
+			source.mustPush(store)
+			good := string(read(t, store, "backups/head.json"))
+			_, err := store.(storage.Overwriter).Put(t.Context(), "backups/head.json", []byte(content), "")
+			require.NoError(t, err)
+			require.Zero(t, source.mustPush(store).Versions)
+			require.Equal(t, good, string(read(t, store, "backups/head.json")))
+		})
+	}
+}
+
+const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+
+func TestStoreEmptiedUnderARunningPusher(t *testing.T) {
+	setup := func(t *testing.T, gone ...string) (*pond, *storage.Dir, *remote.Replicator) {
+		source := newPond(t)
+		store, err := storage.OpenDir(t.TempDir()) // its head has tags
+		require.NoError(t, err)
+		source.append("zero")
+		source.append("one")
+		r := replicator(t, source.dir, store, nil)
+		_, err = r.Push(t.Context())
+		require.NoError(t, err)
+		for _, key := range append(gone, "backups/head.json", "backups/version-000000/bundle.tar.zst", "backups/version-000001/bundle.tar.zst") {
+			require.NoError(t, store.Delete(t.Context(), key))
+		}
+		source.append("two")
+		return source, store, r
+	}
+	t.Run("everything", func(t *testing.T) {
+		_, _, r := setup(t, "sluice.json")
+		_, err := r.Push(t.Context())
+		require.ErrorIs(t, err, remote.ErrDiverged)
+		_, err = r.Push(t.Context())
+		require.ErrorIs(t, err, remote.ErrCorrupt, "a bundle without an identity")
+	})
+	t.Run("the versions, which the table still has", func(t *testing.T) {
+		source, store, r := setup(t)
+		_, err := r.Push(t.Context())
+		require.ErrorIs(t, err, remote.ErrGap, "not in silence")
+		report, err := r.Push(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, report.Versions)
+		require.Equal(t, 1, report.Present)
+		requireSame(t, source.dir, restored(t, store))
+	})
+}
+
+func TestLeftoversAboveTheEnd(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	dir := restored(t, store)
+	for range 4 {
+		source.append("x")
+	}
+	complete := storage.NewMemory()
+	source.mustPush(complete)
+	const leftover = "backups/version-000003/bundle.tar.zst"
+	require.NoError(t, store.Create(t.Context(), leftover, bytes.NewReader(read(t, complete, leftover)), -1))
+
+	st, err := replicator(t, dir, store, nil).Status(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 0, *st.Store, "what lies above a gap does not count")
+	report, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions)
+
+	report = source.mustPush(store)
+	require.Equal(t, 3, report.Versions)
+	require.Equal(t, 1, report.Present, "our own leftover is settled by content")
+	requireSame(t, source.dir, restored(t, store))
+}
+
+func TestForeignLeftoverIsNamed(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	foreign := &pond{t: t, dir: restored(t, store), next: 1}
+	for range 3 {
+		foreign.append("foreign")
+	}
+	other := storage.NewMemory()
+	foreign.mustPush(other)
+	const leftover = "backups/version-000003/bundle.tar.zst"
+	require.NoError(t, store.Create(t.Context(), leftover, bytes.NewReader(read(t, other, leftover)), -1))
+	for range 3 {
+		source.append("mine")
+	}
+	_, err := source.push(store)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.Contains(t, err.Error(), "version 3")
+	require.Equal(t, read(t, other, leftover), read(t, store, leftover), "nothing is overwritten")
+}

@@ -1,0 +1,91 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"gocloud.dev/blob"
+)
+
+const (
+	// smallObject is up to which size in bytes an object is read completely
+	// before the first request is sent.
+	smallObject = 1 << 20
+	// partSize and parallelParts bound the memory of one Create: what is being
+	// filled and what is on its way. partSize grows only where an object of known
+	// size would need more parts than S3 allows; a stream of unknown size may
+	// therefore reach 78 GiB.
+	partSize      = 8 << 20
+	parallelParts = 2
+	maxParts      = 10_000
+
+	defaultMinBuffer = 256 << 10
+)
+
+// Create is Creator.Create. It holds about 24 MiB for a large object. If r
+// blocks, it returns only when that Read does: it never leaves r in use.
+func (s *Bucket) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	name, err := s.begin(ctx, opCreate, key)
+	if err != nil {
+		return err
+	}
+	src := newSource(ctx, r, size)
+	if size >= 0 && size <= smallObject {
+		b, err := io.ReadAll(src)
+		if err != nil {
+			return fmt.Errorf("create %s: source: %w", key, err)
+		}
+		src = newSource(ctx, bytes.NewReader(b), size)
+	}
+	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, true))
+}
+
+// errTorn: the driver says that it stored what it was told not to store.
+var errTorn = errors.New("the service may have stored an incomplete object")
+
+// upload stores what src yields. gocloud publishes whatever it was given before
+// the reader failed, unless the context ends first, so a failure of src cancels
+// the context before the driver hears of it. It is always Bucket.Upload: the
+// writer of azureblob panics when a small write fails.
+func (s *Bucket) upload(ctx context.Context, name string, src *source, ifNotExist bool) error {
+	uctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	src.stop = func(error) { cancel() }
+	err := s.bucket.Upload(uctx, name, src, &blob.WriterOptions{
+		ContentType:    "application/octet-stream",
+		BufferSize:     s.bufferSize(src.size),
+		MaxConcurrency: parallelParts,
+		IfNotExist:     ifNotExist,
+	})
+	ended, failed := src.finish()
+	switch {
+	case failed != nil && err == nil:
+		return &sourceError{fmt.Errorf("%w, after: %w", errTorn, failed)}
+	case failed != nil:
+		return &sourceError{failed}
+	case err == nil && !ended:
+		return errTorn
+	}
+	return err
+}
+
+// sourceError marks an error of the caller's reader, which no driver's
+// classification may touch.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return "source: " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+// bufferSize returns the size of the parts of an object of size bytes
+// (negative: unknown). A small object gets a small buffer, since some drivers
+// allocate it whole; one byte more than the object, so that it fits one request.
+func (s *Bucket) bufferSize(size int64) int {
+	buffer := int64(partSize)
+	if size >= 0 {
+		buffer = max(min(size+1, partSize), (size+maxParts-1)/maxParts)
+	}
+	return int(max(buffer, int64(s.opts.MinBuffer)))
+}

@@ -1,0 +1,65 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"gocloud.dev/blob"
+)
+
+// errOrder: a listing that pull and push would misread.
+var errOrder = errors.New("the service does not list keys in byte order")
+
+// List is Reader.List. What is in the bucket under a name that is no key, such
+// as the markers "folder/" of cloud consoles, is no object of the store and not
+// listed.
+func (s *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		it := s.bucket.List(s.listOptions(prefix, after))
+		last, first := "", true
+		for {
+			info, err := s.next(ctx, it)
+			if err == io.EOF {
+				return
+			}
+			if err == nil && info.Key <= last && !first {
+				err = fmt.Errorf("%w: %q follows %q", errOrder, info.Key, last)
+			}
+			if err != nil {
+				yield(Info{}, fmt.Errorf("list %q: %w", prefix, err))
+				return
+			}
+			last, first = info.Key, false
+			if info.Key > after && CheckKey(info.Key) == nil && !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Bucket) listOptions(prefix, after string) *blob.ListOptions {
+	opts := &blob.ListOptions{Prefix: s.prefix + prefix}
+	if s.opts.StartAfter != nil && after != "" {
+		opts.BeforeList = func(as func(any) bool) error {
+			return s.opts.StartAfter(s.prefix+after, as)
+		}
+	}
+	return opts
+}
+
+func (s *Bucket) next(ctx context.Context, it *blob.ListIterator) (Info, error) {
+	if err := ctx.Err(); err != nil { // a page in memory does not look
+		return Info{}, err
+	}
+	o, err := it.Next(ctx)
+	if err == io.EOF {
+		return Info{}, err
+	}
+	if err != nil {
+		return Info{}, s.classified(ctx, opList, err)
+	}
+	return Info{Key: o.Key[min(len(s.prefix), len(o.Key)):], Size: o.Size, ModTime: o.ModTime}, nil
+}

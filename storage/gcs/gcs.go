@@ -1,0 +1,80 @@
+// Package gcs is the storage driver for Google Cloud Storage: pass [Driver] to
+// storage.Open.
+//
+//	store, err := storage.Open(ctx, "gs://bucket/prefix", gcs.Driver())
+//
+// Credentials come from Config.Secret, which holds the JSON of a service
+// account key (or of an authorized user); else from Google's default chain
+// (GOOGLE_APPLICATION_CREDENTIALS, gcloud's login, the service account of the
+// machine). Config.Key and Config.Token are not used. A URL never carries credentials.
+//
+// Parameters, in a URL or in Config.Params; any other is refused:
+//
+//	endpoint   URL of another service than Google's, for example http://127.0.0.1:4443;
+//	           it must be https unless anonymous
+//	anonymous  true: send no credentials
+//
+// STORAGE_EMULATOR_HOST, if set, names an emulator that is used without credentials.
+//
+// The credentials need storage.objects.get and storage.objects.list to read,
+// storage.objects.create to create, and storage.objects.delete as well to
+// overwrite or delete.
+package gcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	gcstorage "cloud.google.com/go/storage"
+	"gocloud.dev/blob/gcsblob"
+
+	"github.com/pondworks/sluice/storage"
+)
+
+type driver struct{}
+
+// Driver returns the driver for URLs gs://bucket/prefix. The stores that it
+// opens are also a storage.Deleter and a storage.Overwriter, whose tags are the
+// generations of the service.
+func Driver() storage.Driver { return driver{} }
+
+// Schemes returns "gs".
+func (driver) Schemes() []string { return []string{"gs"} }
+
+// Open returns a store for c as the package comment describes. It sends no
+// request to the bucket, so a bucket that is missing or closed to these
+// credentials shows at the first use; credentials that cannot be found show here.
+func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
+	if c.Bucket == "" {
+		return nil, invalid("no bucket")
+	}
+	client, err := newClient(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	b, err := gcsblob.OpenBucket(ctx, nil, c.Bucket, &gcsblob.Options{Client: client})
+	if err != nil {
+		return nil, fmt.Errorf("gcs: %w", err)
+	}
+	base, err := storage.NewBucket(b, &storage.BucketOptions{
+		Prefix:     c.Prefix,
+		Classify:   classify,
+		StartAfter: startAfter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gcs: %w", err)
+	}
+	return &store{Bucket: base, objects: client.Bucket(c.Bucket), prefix: c.Prefix}, nil
+}
+
+// startAfter lets the service skip what the listing does not want. StartOffset
+// is inclusive; Bucket drops the key after itself.
+func startAfter(after string, as func(any) bool) error {
+	var query *gcstorage.Query
+	if !as(&query) {
+		return errors.New("gcs: gocloud does not show its list request")
+	}
+	query.StartOffset = after
+	return nil
+}

@@ -1,0 +1,123 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/pondworks/sluice/storage"
+)
+
+const (
+	// maxAttempts bounds the SDK's own retries of one request. The decorator
+	// storage.Retry sits above and repeats whole operations, but the part of a
+	// stream can be sent again only here, where its bytes are still in memory.
+	maxAttempts = 3
+	// maxBackoff bounds the wait between two of these attempts.
+	maxBackoff = 2 * time.Second
+	// endpointRegion signs requests to an endpoint of its own for which nobody
+	// named a region: such services accept any, this one is their usual default.
+	endpointRegion = "us-east-1"
+)
+
+// newClient builds the client of one bucket. It also says whether uploads
+// carry a checksum for the service to verify.
+func newClient(ctx context.Context, c storage.Config, s settings) (client *awss3.Client, checksums bool, err error) {
+	load, err := loadOptions(c, s)
+	if err != nil {
+		return nil, false, err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, false, fmt.Errorf("s3: load configuration: %w", err)
+	}
+	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) { s.apply(o) })
+	if client.Options().Region == "" {
+		return nil, false, invalid("no region: set parameter %q or AWS_REGION", paramRegion)
+	}
+	checksums = cfg.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
+	if s.checksums != nil {
+		checksums = *s.checksums
+	}
+	return client, checksums, nil
+}
+
+// loadOptions says what overrides the SDK's default chain of environment,
+// shared files and instance role.
+func loadOptions(c storage.Config, s settings) ([]func(*config.LoadOptions) error, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}), // a library does not print
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
+			})
+		}),
+	}
+	switch {
+	case c.Key.IsZero() != c.Secret.IsZero():
+		return nil, invalid("key and secret are given together or not at all")
+	case c.Key.IsZero() && !c.Token.IsZero():
+		return nil, invalid("a token needs key and secret")
+	case !c.Key.IsZero() && s.anonymous:
+		return nil, invalid("parameter %q excludes key and secret", paramAnonymous)
+	case !c.Key.IsZero():
+		options = append(options, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(c.Key.Reveal(), c.Secret.Reveal(), c.Token.Reveal())))
+	case s.anonymous:
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	}
+	if s.region != "" {
+		options = append(options, config.WithRegion(s.region))
+	}
+	if s.profile != "" {
+		options = append(options, config.WithSharedConfigProfile(s.profile))
+	}
+	return options, nil
+}
+
+// apply sets what the parameters say on top of the SDK's configuration, which
+// may itself name an endpoint (AWS_ENDPOINT_URL_S3).
+func (s settings) apply(o *awss3.Options) {
+	if s.endpoint != "" {
+		o.BaseEndpoint = aws.String(s.endpoint)
+	}
+	foreign := o.BaseEndpoint != nil && !isAWS(*o.BaseEndpoint)
+	if foreign && o.Region == "" {
+		o.Region = endpointRegion
+	}
+	// Few services other than AWS have a host name for each bucket.
+	o.UsePathStyle = foreign
+	if s.pathStyle != nil {
+		o.UsePathStyle = *s.pathStyle
+	}
+	o.UseAccelerate = s.accelerate
+	if s.dualStack {
+		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+	}
+	if s.fips {
+		o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
+	}
+	// Left alone, the SDK sends its checksum in a trailer behind a chunked
+	// body, which many services other than AWS refuse. We send the same
+	// checksum as a plain header instead (see checksum).
+	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	o.DisableLogOutputChecksumValidationSkipped = true
+}
+
+func isAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	return strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
+}
