@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage/all"
+)
+
+const about = `sluice copies every commit of a Delta Lake table into object storage as one
+immutable bundle, rebuilds the table from there, at any version, and keeps replicas in step.
+
+TABLE is a local folder. URL is a folder, file:///path, s3://bucket/prefix,
+gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
+environment of each cloud.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
+6 unavailable, 7 not empty, 8 unsupported.`
+
+// app is one invocation.
+type app struct {
+	out, errOut io.Writer
+	json        bool
+	concurrency int
+	level       string
+	version     int64 // of init; negative: the newest
+}
+
+// run is the whole command but for the process around it.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	a := &app{out: out, errOut: errOut}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(errOut, "sluice:", err)
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "sluice", Short: "Replicate Delta Lake tables through object storage", Long: about,
+		Version: moduleVersion(), SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			return fmt.Errorf("%w: unknown command %q; see sluice --help", errUsage, args)
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
+	flags.IntVar(&a.concurrency, "concurrency", 0, "versions in flight at once (default 4)")
+	flags.StringVar(&a.level, "log-level", "warn", "debug, info, warn or error, to standard error")
+	root.AddCommand(
+		a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push),
+		a.initCommand(),
+		a.mover("pull", "Apply new versions of the store to the replica TABLE", (*remote.Replicator).Pull),
+		a.statusCommand(), a.versionsCommand())
+	return root
+}
+
+func moduleVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// between makes an argument check that fails as a usage error.
+func between(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.RangeArgs(low, high)(cmd, args); err != nil {
+			return fmt.Errorf("%w: %w: sluice %s", errUsage, err, cmd.Use)
+		}
+		return nil
+	}
+}
+
+func (a *app) mover(name, short string, move func(*remote.Replicator, context.Context) (remote.Report, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " TABLE URL", Short: short, Args: between(2, 2),
+		Example: "  sluice " + name + " /var/pond/data s3://my-pond-backups/prod?region=us-west-2",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bar := newBar(a.errOut, a.json, name)
+			rep, err := a.open(cmd.Context(), args[0], args[1], bar.show)
+			if err != nil {
+				return err
+			}
+			report, err := move(rep, cmd.Context())
+			bar.finish()
+			if perr := a.printReport(report); err == nil {
+				err = perr
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) initCommand() *cobra.Command {
+	cmd := a.mover("init", "Rebuild the table in the empty or new folder TABLE", (*remote.Replicator).Init)
+	cmd.Flags().Int64Var(&a.version, "version", -1, "restore this version (default the newest)")
+	inner := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("version") && a.version < 0 {
+			return fmt.Errorf("%w: --version %d: versions begin at 0", errUsage, a.version)
+		}
+		return inner(cmd, args)
+	}
+	return cmd
+}
+
+func (a *app) open(ctx context.Context, folder, url string, progress func(remote.Progress)) (*remote.Replicator, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.level)); err != nil {
+		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", errUsage, a.level)
+	}
+	if a.concurrency < 0 {
+		return nil, fmt.Errorf("%w: --concurrency %d must not be negative", errUsage, a.concurrency)
+	}
+	store, err := all.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	table, err := deltalog.OpenDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	opts := &remote.Options{
+		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
+		Concurrency: a.concurrency,
+		Progress:    progress,
+		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
+	}
+	if a.version > -1 && progress != nil {
+		target := deltalog.Version(a.version)
+		opts.Target = &target
+	}
+	return remote.New(table, store, opts)
+}
+
+func (a *app) printReport(r remote.Report) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	what := "nothing new"
+	if r.Versions > 0 {
+		what = fmt.Sprintf("versions %d to %d: %d files, %d bytes", r.First, r.Last, r.Files, r.Bytes)
+	}
+	if r.Present > 0 {
+		what += fmt.Sprintf("; %d were there already", r.Present)
+	}
+	if r.Absent > 0 {
+		what += fmt.Sprintf("; %d files recorded absent", r.Absent)
+	}
+	q := r.Requests
+	_, err := fmt.Fprintf(a.out, "%s: %s (%d PUT, %d GET, %d LIST, %s)\n", r.Mode, what, q.Put, q.Get, q.List, r.Duration.Round(time.Millisecond))
+	return err
+}
+
+func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status TABLE URL", Short: "Compare TABLE with the store", Args: between(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rep, err := a.open(cmd.Context(), args[0], args[1], nil)
+			if err != nil {
+				return err
+			}
+			st, err := rep.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.printJSON(st)
+			} else {
+				_, err = fmt.Fprintf(a.out, "local %s, store %s, %d behind, %d ahead\nlineage %s, table id %s\n",
+					versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead, st.Lineage, st.TableID)
+			}
+			if st.Diverged {
+				return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
+			}
+			return err
+		},
+	}
+}
+
+func versionText(v *deltalog.Version) string {
+	if v == nil {
+		return "none"
+	}
+	return fmt.Sprint("version ", int64(*v))
+}
+
+func (a *app) versionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: between(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := all.Open(cmd.Context(), args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			for v, err := range remote.Versions(cmd.Context(), store) {
+				if err != nil {
+					return err
+				}
+				if a.json {
+					err = a.printJSON(v)
+				} else {
+					_, err = fmt.Fprintf(a.out, "%d\t%d bytes\t%s\n", v.Version, v.Size, v.Stored.UTC().Format(time.RFC3339))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
