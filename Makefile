@@ -1,0 +1,35 @@
+# What CI runs is `make check`; see CONTRIBUTING.md.
+FUZZTIME ?= 5s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: check format vet staticcheck tidy race fuzz test bench
+
+check: format vet staticcheck tidy race fuzz
+
+format:
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go run $(STATICCHECK) ./...
+
+tidy:
+	go mod tidy -diff
+
+race:
+	go test -race -shuffle=on ./...
+
+# Every fuzz target in turn, FUZZTIME each.
+fuzz:
+	@set -e; for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; done
+
+test:
+	go test ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
