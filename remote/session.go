@@ -57,9 +57,6 @@ func (r *Replicator) do(ctx context.Context, op string, f func(*session, context
 	defer func() { r.turn <- struct{}{} }()
 	s := r.newSession(op)
 	err := f(s, ctx)
-	if err != nil {
-		s.log.Error("failed", logError, err)
-	}
 	return s.finish(), opError(op, err)
 }
 

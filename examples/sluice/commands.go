@@ -55,8 +55,12 @@ func (a *app) root() *cobra.Command {
 		Use: "sluice", Short: "Replicate Delta Lake tables through object storage", Long: about,
 		Version: moduleVersion(), SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
-			return fmt.Errorf("%w: unknown command %q; see sluice --help", errUsage, args)
+			if len(args) > 0 {
+				return fmt.Errorf("%w: unknown command %q; see sluice --help", errUsage, args[0])
+			}
+			return nil
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	flags := root.PersistentFlags()
@@ -100,6 +104,9 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 			}
 			report, err := move(rep, cmd.Context())
 			bar.finish()
+			if err != nil && !a.json && report.Versions == 0 {
+				return err // nothing happened that the error does not tell
+			}
 			if perr := a.printReport(report); err == nil {
 				err = perr
 			}
