@@ -107,7 +107,14 @@ func MkdirAll(root *os.Root, dir string) error {
 	if err := MkdirAll(root, path.Dir(dir)); err != nil {
 		return err
 	}
-	if err := root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := root.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) { // somebody else made it just now, or it is no folder
+		info, serr := root.Stat(dir)
+		if serr == nil && info.IsDir() {
+			err = nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return SyncDir(root, path.Dir(dir))

@@ -1,0 +1,275 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/pondworks/sluice/storage"
+)
+
+// ErrInvalidConfig: a configuration names something unknown, ill-typed or
+// contradictory. Its text names key and line.
+var ErrInvalidConfig = errors.New("invalid configuration")
+
+// Config is the YAML configuration of a pond's replication. Values of the form
+// ${env:NAME} are resolved by Storage and never written back.
+type Config struct {
+	StorageType      string        // s3, gs, azblob, local or mem
+	Bucket           string        // bucket or container
+	Prefix           string        // put before every key
+	Path             string        // folder, for local
+	URL              string        // instead of the five above
+	Region, Endpoint string        // for s3
+	Mode             Mode          // default ModePush
+	SourcePondID     string        // lineage id or table id that an init insists on
+	ConfigPath       string        // where a host keeps the configuration of the new pond
+	SyncInterval     time.Duration // between two pulls of a host that follows; 0: not given
+	SwitchToPull     bool          // auto_switch_to_pull
+	CompressionLevel int           // zstd, 1 to 22; 0: default
+
+	key, secret storage.Secret
+	text        []byte
+}
+
+// String names the place and the mode, and no secret.
+func (c Config) String() string {
+	place := c.URL
+	if place == "" {
+		place = c.StorageType + " " + c.Bucket + c.Path
+	}
+	return c.Mode.String() + " " + place
+}
+
+// GoString returns what String does.
+func (c Config) GoString() string { return c.String() }
+
+// fields are the keys as they stand in the file.
+type fields struct {
+	StorageType      string `yaml:"storage_type"`
+	Bucket           string `yaml:"bucket"`
+	Prefix           string `yaml:"prefix"`
+	Path             string `yaml:"path"`
+	URL              string `yaml:"url"`
+	Region           string `yaml:"region"`
+	Key              string `yaml:"key"`
+	Secret           string `yaml:"secret"`
+	Endpoint         string `yaml:"endpoint"`
+	Mode             string `yaml:"mode"`
+	SourcePondID     string `yaml:"source_pond_id"`
+	ConfigPath       string `yaml:"config_path"`
+	SyncInterval     *int   `yaml:"sync_interval"`
+	SwitchToPull     bool   `yaml:"auto_switch_to_pull"`
+	CompressionLevel *int   `yaml:"compression_level"`
+
+	// Known, and not there yet: the answer is an error that says so.
+	Replicas     any `yaml:"replicas"`
+	IncludePaths any `yaml:"include_paths"`
+	ExcludePaths any `yaml:"exclude_paths"`
+}
+
+// LoadConfig reads a configuration file. See ParseConfig.
+func LoadConfig(path string) (*Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ParseConfig(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseConfig reads a configuration, with or without the outer key "remote".
+// Unknown and ill-typed keys, and combinations that make no sense, wrap
+// ErrInvalidConfig; keys for what this library does not do yet wrap
+// ErrUnsupported.
+func ParseConfig(text []byte) (*Config, error) {
+	var wrapped struct {
+		Remote fields `yaml:"remote"`
+	}
+	f := &wrapped.Remote
+	var into any = f
+	if hasOuterKey(text) {
+		into = &wrapped
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(into); err != nil {
+		if err == io.EOF {
+			err = errors.New("it is empty")
+		}
+		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
+	}
+	if err := dec.Decode(new(any)); err != io.EOF {
+		return nil, fmt.Errorf("%w: more than one document", ErrInvalidConfig)
+	}
+	return f.config(text)
+}
+
+// hasOuterKey reports whether the one top-level key is "remote".
+func hasOuterKey(text []byte) bool {
+	var top map[string]yaml.Node
+	if yaml.Unmarshal(text, &top) != nil || len(top) != 1 {
+		return false
+	}
+	_, ok := top["remote"]
+	return ok
+}
+
+func (f *fields) config(text []byte) (*Config, error) {
+	for key, value := range map[string]any{"replicas": f.Replicas, "include_paths": f.IncludePaths, "exclude_paths": f.ExcludePaths} {
+		if value != nil {
+			return nil, fmt.Errorf("%w: %s is not there yet", ErrUnsupported, key)
+		}
+	}
+	mode, err := ParseMode(f.Mode)
+	if err != nil {
+		return nil, fmt.Errorf("%w: mode: %w", ErrInvalidConfig, err)
+	}
+	c := &Config{
+		StorageType: f.StorageType, Bucket: f.Bucket, Prefix: strings.Trim(f.Prefix, "/"), Path: f.Path, URL: f.URL,
+		Region: f.Region, Endpoint: f.Endpoint, Mode: mode, SourcePondID: f.SourcePondID, ConfigPath: f.ConfigPath,
+		SwitchToPull: f.SwitchToPull, key: storage.NewSecret(f.Key), secret: storage.NewSecret(f.Secret), text: bytes.Clone(text),
+	}
+	if n := f.SyncInterval; n != nil {
+		if *n < 1 || int64(*n) > int64(100*365*24*time.Hour/time.Second) {
+			return nil, fmt.Errorf("%w: sync_interval %d: seconds, at least 1", ErrInvalidConfig, *n)
+		}
+		c.SyncInterval = time.Duration(*n) * time.Second
+	}
+	if n := f.CompressionLevel; n != nil {
+		if *n == 0 {
+			return nil, fmt.Errorf("%w: compression_level 0 (store) is not there yet; 1 to 22 are allowed", ErrUnsupported)
+		}
+		if *n < 0 || *n > 22 {
+			return nil, fmt.Errorf("%w: compression_level %d: 1 to 22 are allowed", ErrInvalidConfig, *n)
+		}
+		c.CompressionLevel = *n
+	}
+	return c, c.checkPlace()
+}
+
+// schemes of the storage types.
+var schemes = map[string]string{"s3": "s3", "gs": "gs", "gcs": "gs", "azblob": "azblob", "azure": "azblob", "local": "file", "mem": "mem"}
+
+// checkPlace makes sure that exactly one place is named.
+func (c *Config) checkPlace() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrInvalidConfig, fmt.Sprintf(format, args...))
+	}
+	if c.URL != "" {
+		if c.StorageType != "" || c.Bucket != "" || c.Prefix != "" || c.Path != "" || c.Region != "" || c.Endpoint != "" {
+			return bad("url stands instead of storage_type, bucket, prefix, path, region and endpoint")
+		}
+		return nil
+	}
+	scheme, known := schemes[c.StorageType]
+	switch {
+	case c.StorageType == "":
+		return bad("storage_type or url is missing")
+	case !known:
+		return bad("storage_type %q: s3, gs, azblob, local and mem are allowed", c.StorageType)
+	case scheme == "file" && c.Path == "":
+		return bad("storage_type local needs path")
+	case scheme == "file" || scheme == "mem":
+		if c.Bucket != "" || c.Region != "" || c.Endpoint != "" || !c.key.IsZero() || !c.secret.IsZero() {
+			return bad("storage_type %s takes no bucket, region, endpoint, key or secret", c.StorageType)
+		}
+	case c.Bucket == "":
+		return bad("storage_type %s needs bucket", c.StorageType)
+	case c.Path != "":
+		return bad("path is for storage_type local only")
+	}
+	if c.Region != "" && scheme != "s3" {
+		return bad("region is for storage_type s3 only")
+	}
+	return nil
+}
+
+// Storage returns what storage.OpenConfig wants, with ${env:NAME} resolved. It
+// wraps ErrInvalidConfig if such a variable is not set.
+func (c *Config) Storage() (storage.Config, error) {
+	var missing error
+	get := func(value string) string {
+		resolved, err := resolve(value)
+		missing = errors.Join(missing, err)
+		return resolved
+	}
+	var s storage.Config
+	if c.URL != "" {
+		parsed, err := storage.ParseURL(get(c.URL))
+		if err = errors.Join(missing, err); err != nil {
+			return storage.Config{}, err
+		}
+		s = parsed
+	} else {
+		s = storage.Config{Scheme: schemes[c.StorageType], Bucket: get(c.Bucket), Prefix: get(c.Prefix), Params: url.Values{}}
+		if s.Scheme == "file" {
+			s.Bucket = get(c.Path)
+		}
+		for name, value := range map[string]string{"region": c.Region, "endpoint": c.Endpoint} {
+			if value != "" {
+				s.Params.Set(name, get(value))
+			}
+		}
+	}
+	if !c.key.IsZero() {
+		s.Key = storage.NewSecret(get(c.key.Reveal()))
+	}
+	if !c.secret.IsZero() {
+		s.Secret = storage.NewSecret(get(c.secret.Reveal()))
+	}
+	return s, missing
+}
+
+var environment = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+func resolve(value string) (string, error) {
+	var missing error
+	resolved := environment.ReplaceAllStringFunc(value, func(ref string) string {
+		name := environment.FindStringSubmatch(ref)[1]
+		v, ok := os.LookupEnv(name)
+		if !ok {
+			missing = fmt.Errorf("%w: the environment variable %s is not set", ErrInvalidConfig, name)
+		}
+		return v
+	})
+	return resolved, missing
+}
+
+// Options returns the options that the configuration sets; the host adds its
+// own.
+func (c *Config) Options() *Options {
+	return &Options{Mode: c.Mode, CompressionLevel: c.CompressionLevel, SourceID: c.SourcePondID, SwitchToPull: c.SwitchToPull}
+}
+
+// modeLine is a key mode with its value, at any indentation.
+var modeLine = regexp.MustCompile(`(?m)^(\s*mode:[ \t]*)([^\s#]+)`)
+
+// WithMode returns the text of the configuration with another mode and nothing
+// else changed: comments, order and ${env:NAME} stay. A host stores it beside
+// the table after an init with SwitchToPull, never in the replicated table.
+func (c *Config) WithMode(m Mode) ([]byte, error) {
+	text := modeLine.ReplaceAll(c.text, []byte("${1}"+m.String()))
+	if !modeLine.Match(c.text) {
+		text = append([]byte("mode: "+m.String()+"\n"), c.text...)
+		if hasOuterKey(c.text) {
+			text = bytes.Replace(c.text, []byte("remote:"), []byte("remote:\n  mode: "+m.String()), 1)
+		}
+	}
+	again, err := ParseConfig(text)
+	if err != nil || again.Mode.String() != m.String() {
+		return nil, fmt.Errorf("%w: its mode cannot be changed in place: %w", ErrInvalidConfig, err)
+	}
+	return text, nil
+}
