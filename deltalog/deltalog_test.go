@@ -239,6 +239,23 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+// TestKilledWhileTheMarkerWasWritten: the half-written marker is ours, so init
+// may begin again, and it goes.
+func TestKilledWhileTheMarkerWasWritten(t *testing.T) {
+	d, dir := replica(t)
+	half := filepath.Join(dir, ".sluice", ".sluice-tmp-XYZ")
+	require.NoError(t, os.MkdirAll(filepath.Dir(half), 0o755))
+	require.NoError(t, os.WriteFile(half, []byte("{"), 0o644))
+	state, err := d.State(t.Context())
+	require.NoError(t, err)
+	require.True(t, state.Empty)
+	require.NoError(t, d.SetMarker(t.Context(), []byte("{}")))
+	require.NoError(t, d.Discard(t.Context()))
+	require.NoFileExists(t, half)
+	require.NoError(t, d.SetMarker(t.Context(), nil))
+	require.NoDirExists(t, filepath.Join(dir, ".sluice"))
+}
+
 func TestConcurrentApply(t *testing.T) {
 	d, dir := replica(t)
 	content := version(0, "a", "content")

@@ -138,7 +138,8 @@ func onlyOurs(root *os.Root, s *State) error {
 		return nil
 	}
 	for _, name := range names {
-		if name != markerName && name != stageName {
+		// A process that was killed while it wrote the marker leaves a temporary.
+		if name != markerName && name != stageName && !atomicfile.IsTemp(name) {
 			s.Empty = false
 		}
 	}

@@ -80,8 +80,22 @@ func (d *Dir) Discard(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	err = root.RemoveAll(stageDir)
+	err = errors.Join(root.RemoveAll(stageDir), removeTemps(root, privateDir))
 	removeEmpty(root, privateDir)
+	return err
+}
+
+// removeTemps removes what a process that was killed left half-written in dir.
+func removeTemps(root *os.Root, dir string) error {
+	names, err := readNames(root, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if atomicfile.IsTemp(name) {
+			err = errors.Join(err, root.Remove(dir+"/"+name))
+		}
+	}
 	return err
 }
 

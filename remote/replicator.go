@@ -115,7 +115,7 @@ func (o *Options) fill() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Concurrency < 0 || o.MaxVersions < 0 {
-		return errors.New("Concurrency and MaxVersions must not be negative")
+		return errors.New("negative concurrency or MaxVersions")
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 4
