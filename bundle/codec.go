@@ -78,7 +78,7 @@ const maxWindow = 8 << 20
 
 // encodeWindow is the window that is written. The members are mostly parquet,
 // compressed by page already, so a larger one costs memory for nothing.
-const encodeWindow = 4 << 20
+const encodeWindow = 2 << 20
 
 // encoder takes a compressor out of the pool, since making one costs more than
 // packing a small version. Concurrency 1 is what keeps it free of goroutines.
@@ -90,7 +90,6 @@ func (c *Codec) encoder(w io.Writer) (*zstd.Encoder, error) {
 	return zstd.NewWriter(w,
 		zstd.WithEncoderLevel(c.level),
 		zstd.WithEncoderConcurrency(1),
-		zstd.WithLowerEncoderMem(true),
 		zstd.WithWindowSize(encodeWindow),
 		zstd.WithEncoderCRC(true))
 }
