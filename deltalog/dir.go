@@ -61,7 +61,8 @@ func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
 
 // OpenFile opens a file of the table by its decoded path and tells its size in
 // bytes. Wraps fs.ErrNotExist if it is not there, and the errors of DecodePath
-// for a path that leaves the table or enters its log.
+// for a path that leaves the table or enters its log. What is no regular file
+// wraps ErrUnsupported.
 func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 	if err := checkPath(path); err != nil {
 		return nil, 0, err
@@ -85,7 +86,7 @@ func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileIn
 	defer root.Close() // the file outlives it
 	info, err := root.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file: %s", path, info.Mode())
+		err = fmt.Errorf("%w: %s is not a regular file: %s", ErrUnsupported, path, info.Mode())
 	}
 	if err != nil {
 		return nil, nil, err
@@ -102,9 +103,12 @@ func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileIn
 
 // State says what stands at the table's place.
 func (d *Dir) State(ctx context.Context) (State, error) {
+	if err := ctx.Err(); err != nil {
+		return State{}, err
+	}
 	root, err := d.open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return State{Empty: true}, ctx.Err()
+		return State{Empty: true}, nil
 	}
 	if err != nil {
 		return State{}, err
@@ -123,7 +127,7 @@ func (d *Dir) State(ctx context.Context) (State, error) {
 		return s, onlyOurs(root, &s)
 	}
 	l, err := readLog(root)
-	s.Table = err == nil && (len(l.commits) > 0 || len(l.checkpoints) > 0)
+	s.Table = err == nil && (len(l.commits) > 0 || l.partial)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

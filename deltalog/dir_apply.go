@@ -3,283 +3,189 @@ package deltalog
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
-// What this package keeps beside the log.
-const (
-	stageName  = "stage"
-	markerName = "init.json"
-	stageDir   = privateDir + "/" + stageName
-	markerPath = privateDir + "/" + markerName
-)
-
-// stageFolder holds the staged files of one version.
-func stageFolder(v Version) string { return stageDir + "/" + v.String() }
-
-// stagePath is where one of them lies, under a name that any system takes.
-func stagePath(v Version, path string) string {
-	sum := sha256.Sum256([]byte(path))
-	return stageFolder(v) + "/" + hex.EncodeToString(sum[:])
-}
-
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// Stage keeps the bytes of one file of version v aside, durable but invisible
-// to readers of the table. path is decoded; the commit's is v.CommitPath().
-// Staging a path again replaces it. If r fails nothing is staged.
-func (d *Dir) Stage(ctx context.Context, v Version, path string, r io.Reader) error {
-	if path != v.CommitPath() {
-		if err := checkPath(path); err != nil {
-			return err
-		}
-	}
-	root, err := d.make()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := atomicfile.MkdirAll(root, stageFolder(v)); err != nil {
-		return err
-	}
-	temp, _, err := atomicfile.WriteTemp(root, stageFolder(v), contextReader{ctx, r})
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", path, err)
-	}
-	return atomicfile.Replace(root, temp, stagePath(v, path))
-}
-
-// Discard removes whatever is staged. Nothing may be staged at the same time.
-func (d *Dir) Discard(ctx context.Context) error {
-	root, err := d.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return ctx.Err()
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	err = errors.Join(root.RemoveAll(stageDir), removeTemps(root, privateDir))
-	removeEmpty(root, privateDir)
-	return err
-}
-
-// removeTemps removes what a process that was killed left half-written in dir.
-func removeTemps(root *os.Root, dir string) error {
-	names, err := readNames(root, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, name := range names {
-		if atomicfile.IsTemp(name) {
-			err = errors.Join(err, root.Remove(dir+"/"+name))
-		}
-	}
-	return err
-}
-
-// removeEmpty removes a folder if nothing is in it; else it stays.
-func removeEmpty(root *os.Root, dir string) { _ = root.Remove(dir) }
-
-// SetMarker durably keeps a small note beside the table; nil removes it.
-func (d *Dir) SetMarker(ctx context.Context, note []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	root, err := d.make()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if note != nil {
-		if err := atomicfile.MkdirAll(root, privateDir); err != nil {
-			return err
-		}
-		return atomicfile.WriteFile(root, markerPath, note)
-	}
-	err = root.Remove(markerPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = atomicfile.SyncDir(root, privateDir)
-	removeEmpty(root, privateDir)
-	return err
-}
-
 // Apply publishes the staged files of c.Version and then, when all are
 // durable, its commit file by exclusive create, with c.Modified as its time.
-// Wraps ErrConflict if the version or one of the files is there already with
-// other content; the same content is success. After any failure the version is
-// not visible; files that were published before it are harmless and are
-// taken over by the next attempt.
-func (d *Dir) Apply(ctx context.Context, c Change) error {
+//
+// The same version with the same commit being there already is success. Wraps
+// ErrConflict if the version, or a file that another version names, is there
+// with other content; fs.ErrNotExist if the version before is not there or a
+// file was neither staged nor published before; ErrCorrupt if c makes no sense.
+//
+// After a failure the version is not visible, save when the very last step
+// fails, which makes its name durable; applying it again then settles it. What
+// was staged may be gone after a failure. Files that were published before it
+// are harmless: no version names them, and the next attempt takes them over.
+func (d *Dir) Apply(ctx context.Context, c Change) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
 	root, err := d.make()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if c.Version > 0 && !hasCommit(root, c.Version-1) {
-		return fmt.Errorf("apply version %d: version %d is not there", int64(c.Version), int64(c.Version)-1)
+	unlock, err := lock(ctx, root)
+	if err != nil {
+		return err
 	}
-	folders := map[string]bool{}
+	defer func() { err = errors.Join(err, unlock.Close()) }()
+	a := &application{Change: c, dir: d, root: root, touched: map[string]bool{}}
+	return a.run(ctx)
+}
+
+// check refuses a change that no version could be.
+func (c Change) check() error {
+	if c.Version < 0 || c.Commit.Path != c.Version.CommitPath() {
+		return fmt.Errorf("%w: %q as the commit of version %d", ErrCorrupt, c.Commit.Path, int64(c.Version))
+	}
+	seen := make(map[string]bool, len(c.Files))
 	for _, f := range c.Files {
+		if err := checkPath(f.Path); err != nil {
+			return err
+		}
+		if seen[f.Path] {
+			return fmt.Errorf("%w: %s is there twice", ErrCorrupt, f.Path)
+		}
+		seen[f.Path] = true
+	}
+	return nil
+}
+
+// application is one Apply at work.
+type application struct {
+	Change
+	dir     *Dir
+	root    *os.Root
+	touched map[string]bool // folders whose names must be durable before the commit
+}
+
+// run is in the order that a crash at any point leaves the version either
+// absent or complete: files, folders, commit.
+func (a *application) run(ctx context.Context) error {
+	there, err := a.isApplied()
+	if err != nil {
+		return err
+	}
+	if there {
+		return a.removeStaged()
+	}
+	if err := a.checkPrevious(); err != nil {
+		return err
+	}
+	if err := a.publishFiles(ctx); err != nil {
+		return err
+	}
+	if err := a.makeDir(LogDir); err != nil {
+		return err
+	}
+	if err := a.syncTouched(ctx); err != nil {
+		return err
+	}
+	return a.publishCommit()
+}
+
+// isApplied reports whether the version is there with the same commit. That
+// its name is durable is made sure of once more: the attempt that published it
+// may have failed at just that.
+func (a *application) isApplied() (bool, error) {
+	got, err := hashFile(a.root, a.Commit.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && got != a.Commit.SHA256 {
+		err = conflict(a.Commit, got)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, atomicfile.SyncDir(a.root, LogDir)
+}
+
+func conflict(want Staged, got [sha256.Size]byte) error {
+	return fmt.Errorf("%w: %s has sha256 %x, to be applied is %x", ErrConflict, want.Path, got, want.SHA256)
+}
+
+func (a *application) checkPrevious() error {
+	if a.Version == 0 {
+		return nil
+	}
+	if _, err := a.root.Lstat((a.Version - 1).CommitPath()); err != nil {
+		return fmt.Errorf("the version before: %w", err)
+	}
+	return nil
+}
+
+// touch notes that names on the way to a file may be new. All folders above it
+// count: an attempt that crashed may have made them and not synced them.
+func (a *application) touch(file string) {
+	for dir := path.Dir(file); !a.touched[dir]; dir = path.Dir(dir) {
+		a.touched[dir] = true // ends at ".", whose folder is "."
+	}
+}
+
+func (a *application) makeDir(dir string) error {
+	a.touch(dir)
+	return a.root.MkdirAll(dir, 0o755)
+}
+
+// syncTouched syncs each folder once, however many files went there.
+func (a *application) syncTouched(ctx context.Context) error {
+	for dir := range a.touched {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := d.publish(ctx, root, c.Version, f); err != nil {
-			return fmt.Errorf("publish %s: %w", f.Path, err)
-		}
-		folders[path.Dir(f.Path)] = true
-	}
-	for folder := range folders {
-		if err := atomicfile.SyncDir(root, folder); err != nil {
+		if err := atomicfile.SyncDir(a.root, dir); err != nil {
 			return err
 		}
 	}
-	if err := d.commit(root, c); err != nil {
-		return fmt.Errorf("commit version %d: %w", int64(c.Version), err)
-	}
-	// The version is applied. A stage that cannot be removed is not worth an
-	// error that says otherwise; the next Discard tries again.
-	_ = root.RemoveAll(stageFolder(c.Version))
 	return nil
 }
 
-// publish gives a staged file its place. The name is durable when its folder
-// is synced.
-func (d *Dir) publish(ctx context.Context, root *os.Root, v Version, f Staged) error {
-	if err := checkPath(f.Path); err != nil {
+// publishCommit makes the version visible. The time is set before that: Delta
+// reads the time of the version from it.
+func (a *application) publishCommit() error {
+	staged := stagePath(a.Version, a.Commit.Path, a.Commit.SHA256)
+	if err := checkStaged(a.root, staged, a.Commit); err != nil {
 		return err
 	}
-	if err := atomicfile.MkdirAll(root, path.Dir(f.Path)); err != nil {
+	if err := setTime(a.root, staged, a.Modified); err != nil {
 		return err
 	}
-	staged := stagePath(v, f.Path)
-	if err := checkSize(root, staged, f); err != nil {
+	if err := a.removeChecksum(a.Commit.Path); err != nil {
 		return err
 	}
-	// A checksum of other bytes under this name would make Hadoop refuse ours.
-	stale := path.Join(path.Dir(f.Path), "."+path.Base(f.Path)+".crc")
-	if err := root.Remove(stale); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	err := root.Link(staged, f.Path)
+	err := atomicfile.PublishNew(a.root, staged, a.Commit.Path)
 	if !errors.Is(err, fs.ErrExist) {
-		return atomicfile.LinkError(err)
-	}
-	return d.replaceOrphan(ctx, root, v, f)
-}
-
-// checkSize makes sure that what was staged is what is applied. Its digest was
-// checked on the way in.
-func checkSize(root *os.Root, staged string, f Staged) error {
-	info, err := root.Lstat(staged)
-	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() != f.Size {
-		return fmt.Errorf("%w: staged %d bytes, want %d", ErrCorrupt, info.Size(), f.Size)
-	}
-	return nil
-}
-
-// replaceOrphan deals with a file that is in the way: the same bytes are
-// success; other bytes are replaced if no version of this table names them,
-// for then they are only the rest of something that never became a version.
-func (d *Dir) replaceOrphan(ctx context.Context, root *os.Root, v Version, f Staged) error {
-	there, err := hashFile(root, f.Path)
-	if err != nil {
-		return err
-	}
-	if there == f.SHA256 {
-		return nil
-	}
-	by, named, err := d.namedBelow(ctx, f.Path, v)
-	if err != nil {
-		return err
-	}
-	if named {
-		return fmt.Errorf("%w: version %d names it with sha256 %x, version %d with %x", ErrConflict, int64(by), there, int64(v), f.SHA256)
-	}
-	return root.Rename(stagePath(v, f.Path), f.Path)
-}
-
-// namedBelow looks for a version below v that needs the file.
-func (d *Dir) namedBelow(ctx context.Context, path string, v Version) (by Version, named bool, err error) {
-	for by = range v {
-		f, err := d.OpenCommit(ctx, by)
-		if err != nil {
-			return 0, false, err
-		}
-		c, err := ScanCommit(f)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return 0, false, err
-		}
-		for _, file := range c.Files {
-			if file.Path == path {
-				return by, true, nil
-			}
-		}
-	}
-	return 0, false, nil
-}
-
-// commit links the staged commit file to its place. Its time is set before
-// that: Delta reads the time of the version from it.
-func (d *Dir) commit(root *os.Root, c Change) error {
-	staged := stagePath(c.Version, c.Commit.Path)
-	if err := checkSize(root, staged, c.Commit); err != nil {
-		return err
-	}
-	if err := setTime(root, staged, c.Modified); err != nil {
-		return err
-	}
-	if err := atomicfile.MkdirAll(root, LogDir); err != nil {
-		return err
-	}
-	err := root.Link(staged, c.Commit.Path)
-	if errors.Is(err, fs.ErrExist) {
-		return sameCommit(root, c)
-	}
-	if err != nil {
-		return atomicfile.LinkError(err)
-	}
-	return atomicfile.SyncDir(root, LogDir)
+	// Somebody who does not know the lock was faster, such as the host itself.
+	_, err = a.isApplied()
+	return err
 }
 
 // setTime durably sets the modification time of a file.
 func setTime(root *os.Root, name string, t time.Time) error {
-	if err := root.Chtimes(name, t, t); err != nil {
+	if err := root.Chtimes(name, time.Time{}, t); err != nil {
 		return err
 	}
-	f, err := root.OpenFile(name, os.O_RDWR, 0) // Windows syncs no file that is open for reading
+	return syncFile(root, name)
+}
+
+// syncFile makes a file's bytes and time durable. Windows does not sync what is
+// open only for reading.
+func syncFile(root *os.Root, name string) error {
+	f, err := root.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -290,34 +196,14 @@ func setTime(root *os.Root, name string, t time.Time) error {
 	return err
 }
 
-// sameCommit settles a version that is there already by its content.
-func sameCommit(root *os.Root, c Change) error {
-	there, err := hashFile(root, c.Commit.Path)
-	if err != nil {
-		return err
-	}
-	if there != c.Commit.SHA256 {
-		return fmt.Errorf("%w: its commit has sha256 %x here, %x is to be applied", ErrConflict, there, c.Commit.SHA256)
+// removeStaged removes what was staged for a version that turned out to be
+// there already.
+func (a *application) removeStaged() error {
+	for _, f := range append(slices.Clone(a.Files), a.Commit) {
+		err := a.root.Remove(stagePath(a.Version, f.Path, f.SHA256))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
-}
-
-func hashFile(root *os.Root, name string) (sum [sha256.Size]byte, err error) {
-	info, err := root.Lstat(name)
-	if err != nil {
-		return sum, err
-	}
-	if !info.Mode().IsRegular() {
-		return sum, fmt.Errorf("%w: %s is there and is no regular file", ErrConflict, strings.TrimPrefix(name, "./"))
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return sum, err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return [sha256.Size]byte(h.Sum(nil)), err
 }

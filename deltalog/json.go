@@ -30,17 +30,18 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bounded fails when the decoder asks for more than maxAction bytes without
-// having come to the end of a value.
+// bounded fails when the decoder asks for more than limit bytes without having
+// come to the end of a value.
 type bounded struct {
-	r   io.Reader
-	dec *json.Decoder
-	n   int64
+	r     io.Reader
+	limit int64
+	dec   *json.Decoder
+	n     int64
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.n-b.dec.InputOffset() > maxAction {
-		return 0, fmt.Errorf("%w: %w: an action of more than %d bytes", ErrCorrupt, ErrTooLarge, maxAction)
+	if b.n-b.dec.InputOffset() > b.limit {
+		return 0, fmt.Errorf("%w: %w: an action of more than %d bytes", ErrCorrupt, ErrTooLarge, b.limit)
 	}
 	n, err := b.r.Read(p)
 	b.n += int64(n)
@@ -55,6 +56,10 @@ func (b *bounded) Read(p []byte) (int, error) {
 // if r ends before the first value or within one, and one wrapping ErrCorrupt
 // if r holds anything but JSON.
 func eachValue(r io.Reader, f func(raw []byte) error) error {
+	return eachValueUpTo(maxAction, r, f)
+}
+
+func eachValueUpTo(maxValue int64, r io.Reader, f func(raw []byte) error) error {
 	src := &counted{r: r}
 	in := bufio.NewReaderSize(src, 64<<10)
 	if mark, err := in.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
@@ -62,7 +67,7 @@ func eachValue(r io.Reader, f func(raw []byte) error) error {
 			return err
 		}
 	}
-	limit := &bounded{r: in}
+	limit := &bounded{r: in, limit: maxValue}
 	limit.dec = json.NewDecoder(limit)
 	var raw json.RawMessage
 	for n := 0; ; n++ {

@@ -33,8 +33,9 @@ type LogReader interface {
 type LogApplier interface {
 	LogReader
 	// Stage keeps the bytes of one file of version v aside, durable but
-	// invisible to readers of the table. Staging a path again replaces it;
-	// several paths may be staged at once. If r fails nothing is staged.
+	// invisible to readers of the table. A path may be staged again, also with
+	// other bytes: Apply takes those that the Change asks for. Several paths may
+	// be staged at once. If r fails nothing is staged.
 	Stage(ctx context.Context, v deltalog.Version, path string, r io.Reader) error
 	// Apply publishes the staged files of c.Version and then, when all are
 	// durable, its commit file by exclusive create, with c.Modified as its

@@ -1,0 +1,140 @@
+package deltalog
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
+)
+
+// replaceOrphans replaces files that are in the way with other bytes, if they
+// are only the rest of something that never became a version: this commit
+// names them and no commit of the table does. Otherwise nothing is replaced and
+// the error wraps ErrConflict. A file that no commit names at all is the
+// host's own, immutable by its name, and is never replaced.
+func (a *application) replaceOrphans(ctx context.Context, files []Staged) error {
+	own, err := a.stagedPaths()
+	if err != nil {
+		return err
+	}
+	taken, err := a.dir.namedInLog(ctx, files)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		exact, err := a.spelledSo(f.Path)
+		if err != nil {
+			return err
+		}
+		if !own[f.Path] || taken[f.Path] || !exact {
+			return a.conflictAt(f)
+		}
+	}
+	for _, f := range files {
+		if err := a.replace(ctx, f); err != nil {
+			return fmt.Errorf("replace %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}
+
+func (a *application) conflictAt(f Staged) error {
+	got, err := hashFile(a.root, f.Path)
+	if err != nil {
+		return err
+	}
+	return conflict(f, got)
+}
+
+// replace removes the orphan first, so that its Hadoop checksums go as well.
+func (a *application) replace(ctx context.Context, f Staged) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.root.Remove(f.Path); err != nil {
+		return err
+	}
+	if err := a.removeChecksum(f.Path); err != nil {
+		return err
+	}
+	staged := stagePath(a.Version, f.Path, f.SHA256)
+	if err := a.root.Link(staged, f.Path); err != nil {
+		return atomicfile.LinkError(err)
+	}
+	return a.root.Remove(staged)
+}
+
+// stagedPaths returns the paths that the commit to be applied names.
+func (a *application) stagedPaths() (map[string]bool, error) {
+	f, err := a.root.Open(stagePath(a.Version, a.Commit.Path, a.Commit.SHA256))
+	if err != nil {
+		return nil, err
+	}
+	c, err := ScanCommit(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	named := make(map[string]bool, len(c.Files))
+	for _, f := range c.Files {
+		named[f.Path] = true
+	}
+	return named, nil
+}
+
+// namedInLog returns which of the files some commit of the table names, as
+// needed or as removed.
+func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, error) {
+	named := make(map[string]bool, len(files)) // false: looked for
+	for _, f := range files {
+		named[f.Path] = false
+	}
+	note := func(path string) {
+		if _, wanted := named[path]; wanted {
+			named[path] = true
+		}
+	}
+	versions, err := d.versions()
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		f, err := d.OpenCommit(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		c, err := ScanCommit(f)
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return nil, fmt.Errorf("version %d: %w", int64(v), err)
+		}
+		for _, file := range c.Files {
+			note(file.Path)
+		}
+		for _, path := range c.Removed {
+			note(path)
+		}
+	}
+	return named, nil
+}
+
+// spelledSo reports whether the file at p has exactly that name. Where a file
+// system folds case or Unicode forms, p may lead to another file of the table.
+func (a *application) spelledSo(p string) (bool, error) {
+	for ; p != "."; p = path.Dir(p) {
+		names, err := readNames(a.root, path.Dir(p))
+		if err != nil {
+			return false, err
+		}
+		if !slices.Contains(names, path.Base(p)) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
