@@ -87,7 +87,7 @@ func (s *session) headChanged(ctx context.Context, pos *position) error {
 	if !found.some || found.last < pos.last {
 		return fmt.Errorf("%w: versions were removed from the store while this process ran: it ended at version %d", ErrGap, int64(pos.last))
 	}
-	if pos.tag, err = s.putHead(ctx, found, tag); err != nil {
+	if pos.tag, err = s.putHead(ctx, pos, tag); err != nil {
 		s.log.Warn("head not updated", logKey, headKey, logError, err)
 		return nil
 	}

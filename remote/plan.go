@@ -73,12 +73,14 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 // there already: shipping twice is always right, assuming shipped never.
 func (s *session) planFiles(ctx context.Context, p *plan, bv *bundle.Version, c *deltalog.Commit, tip deltalog.Version) error {
 	for _, f := range c.Files {
-		if f.Kept {
-			continue
-		}
 		size, found, err := s.fileSize(ctx, f.Path)
 		if err != nil {
 			return err
+		}
+		// A kept file that is gone is looked into like any other: it may have
+		// been gone when the version that brought it was pushed.
+		if found && f.Kept {
+			continue
 		}
 		if !found {
 			if err := s.checkDead(ctx, f.Path, p.version, tip); err != nil {

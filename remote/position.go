@@ -17,10 +17,12 @@ type position struct {
 	identity *identity // nil: nothing was ever pushed
 	some     bool      // there is at least one version, and what follows is its newest
 	last     deltalog.Version
-	commit   bundle.Digest // sha256 of the commit of last
-	time     int64         // of last, as Delta counts it, milliseconds
-	tag      string        // of the head object, for a conditional Put
-	mend     bool          // the head object does not say this
+	commit   bundle.Digest  // sha256 of the commit of last
+	time     int64          // of last, as Delta counts it, milliseconds
+	tag      string         // of the head object, for a conditional Put
+	mend     bool           // the head object does not say this
+	listed   bool           // found by listing, not by the head
+	previous *bundle.Digest // as the bundle of last states it; only if listed
 }
 
 // next is the version that the store wants.
@@ -75,6 +77,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 		return nil, err
 	}
 	p.some, p.last, p.commit, p.time = true, end, m.Commit.SHA256, m.Timestamp
+	p.listed, p.previous = true, m.Previous
 	return p, nil
 }
 

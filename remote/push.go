@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
@@ -33,6 +36,9 @@ func (s *session) push(ctx context.Context) error {
 		return err
 	}
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
+		return err
+	}
+	if err := s.checkRun(ctx, pos); err != nil {
 		return err
 	}
 	if err := s.begin(ctx, pos); err != nil {
@@ -98,6 +104,40 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	return nil
 }
 
+// checkRun follows the chain of hashes back from an end that was found by
+// listing. Two pushers whose histories part upload ahead of the version at
+// which they do, until they notice: the last runAhead versions may be a mixture
+// even where the end is ours. Below that, the chain was whole when whoever
+// pushed on found it so. A head needs no such check, since only what was pushed
+// or settled one by one moves it.
+func (s *session) checkRun(ctx context.Context, pos *position) error {
+	if !pos.listed {
+		return nil
+	}
+	first := max(pos.identity.First, pos.last-runAhead+1)
+	versions := make([]bundle.Version, pos.last-first+1)
+	versions[len(versions)-1] = bundle.Version{Version: int64(pos.last), Previous: pos.previous}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.opts.Concurrency)
+	for i := range versions[:len(versions)-1] {
+		group.Go(func() (err error) {
+			versions[i], err = s.readManifest(ctx, first+deltalog.Version(i))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := len(versions) - 1; i > 0; i-- {
+		if want, is := *versions[i].Previous, versions[i-1].Commit.SHA256; want != is {
+			v := first + deltalog.Version(i-1)
+			return at(v, bundleKey(v), fmt.Errorf("%w: the store mixes two histories: commit sha256 %s, but version %d follows %s", ErrDiverged, is, versions[i].Version, want))
+		}
+	}
+	pos.listed = false // nothing that this process adds needs it again
+	return nil
+}
+
 // begin creates the identity of a new store, after proving that the service
 // keeps its word on create-if-absent, and checks that of an old one.
 func (s *session) begin(ctx context.Context, pos *position) error {
@@ -137,53 +177,23 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	s.report.Remaining = int(tip - last)
 	s.expect(int(last - pos.next() + 1))
 
-	// The first goes alone: if another pusher was ahead of a head that lags,
-	// one listing finds out how far, instead of a refused upload per version.
-	present, err := s.pushOne(ctx, pos, tip)
-	if err != nil {
-		return err
-	}
-	if present && pos.last < last {
-		if err := s.skipPresent(ctx, pos, tip); err != nil {
+	for pos.next() <= last {
+		if err := s.pushRange(ctx, pos, min(last, pos.next()+headEvery-1), tip); err != nil {
 			return err
 		}
+		if pos.last < last {
+			if err := s.updateHead(ctx, pos); err != nil {
+				return err
+			}
+		}
 	}
-	return s.pushRange(ctx, pos, last, tip)
-}
-
-// skipPresent moves pos to the end of what the store has already.
-func (s *session) skipPresent(ctx context.Context, pos *position, tip deltalog.Version) error {
-	found, err := s.locateByList(ctx, pos.identity)
-	if err != nil {
-		return err
-	}
-	if err := s.checkHistory(ctx, found, tip); err != nil {
-		return err
-	}
-	if !found.some || found.last <= pos.last {
-		return nil
-	}
-	skipped := int(min(found.last, tip) - pos.last)
-	s.report.Present += skipped
-	s.progress(0, skipped, 0)
-	tag := pos.tag
-	*pos = *found
-	pos.tag, pos.mend = tag, true
 	return nil
 }
 
-// pushOne plans and uploads the next version.
-func (s *session) pushOne(ctx context.Context, pos *position, tip deltalog.Version) (present bool, err error) {
-	p, err := s.plan(ctx, pos, tip)
-	if err != nil {
-		return false, err
-	}
-	present, err = s.upload(ctx, p)
-	if err == nil {
-		pos.advance(p)
-	}
-	return present, err
-}
+// headEvery is how many versions of a long backlog go up before the head is
+// written, so that a push that is cut off leaves no more than these to be
+// settled one by one.
+const headEvery = 1000
 
 // advance moves the position past an uploaded version.
 func (p *position) advance(done *plan) {

@@ -19,6 +19,11 @@ type uploads struct {
 	err     error // of the lowest version that failed
 }
 
+// runAhead bounds how far uploads run ahead of the lowest version that is not
+// through. checkRun relies on it: it is part of how pushers get along, and must
+// never grow.
+const runAhead = 64
+
 type uploading struct {
 	plan *plan
 	done chan error // buffered, so that an upload never waits for its reader
@@ -31,7 +36,7 @@ func newUploads(ctx context.Context, places int, through func(*plan)) *uploads {
 
 // start runs f for the next version as soon as there is a place.
 func (u *uploads) start(p *plan, f func(context.Context) error) error {
-	if len(u.queue) >= 4*u.places { // a slow one must not let the queue grow without end
+	if len(u.queue) >= runAhead {
 		u.settleFirst()
 	}
 	weight := p.weight(u.places)

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -248,4 +249,45 @@ func TestForeignLeftoverIsNamed(t *testing.T) {
 	require.ErrorIs(t, err, remote.ErrDiverged)
 	require.Contains(t, err.Error(), "version 3")
 	require.Equal(t, read(t, other, leftover), read(t, store, leftover), "nothing is overwritten")
+}
+
+// TestMixedRunIsRefused: two copies that went different ways after version 1
+// pushed at the same time, so that the store holds versions of both. Neither
+// may take the run for its own because its end is.
+func TestMixedRunIsRefused(t *testing.T) {
+	for _, head := range []bool{true, false} {
+		source, store := newPond(t), storage.NewMemory()
+		source.append("zero")
+		source.mustPush(store) // the head stays here
+		source.append("one")
+		mine, theirs := storage.NewMemory(), storage.NewMemory()
+		source.mustPush(mine)
+		other := &pond{t: t, dir: restored(t, mine), next: 2}
+		for range 4 {
+			source.append("mine")
+			other.append("theirs")
+		}
+		source.mustPush(mine)
+		other.mustPush(theirs)
+		for v, from := range []storage.Store{1: mine, 2: mine, 3: theirs, 4: mine, 5: mine} {
+			if from == nil {
+				continue
+			}
+			key := fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v)
+			require.NoError(t, store.Create(t.Context(), key, bytes.NewReader(read(t, from, key)), -1))
+		}
+		if !head {
+			require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+		}
+		source.append("more")
+		before := objects(t, store)
+		_, err := source.push(store)
+		require.ErrorIs(t, err, remote.ErrDiverged, "with a head: %t", head)
+		require.Contains(t, err.Error(), "version 3")
+		after := objects(t, store)
+		delete(before, "backups/head.json")
+		delete(after, "backups/head.json")
+		delete(after, "backups/version-000006/bundle.tar.zst") // uploads run ahead; it does not count
+		require.Equal(t, before, after)
+	}
 }

@@ -150,7 +150,7 @@ func (a *app) open(ctx context.Context, folder, url string, progress func(remote
 		Progress:    progress,
 		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
 	}
-	if a.version > -1 && progress != nil {
+	if a.version > -1 {
 		target := deltalog.Version(a.version)
 		opts.Target = &target
 	}

@@ -23,13 +23,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// buildSluice builds the command once, and leaves the binary to the last test.
-var buildSluice = sync.OnceValues(func() (string, error) {
+// binDir is where the command is built, once.
+var binDir string
+
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
-		return "", err
+		panic(err)
 	}
-	bin := filepath.Join(dir, "sluice")
+	binDir = dir
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+var buildSluice = sync.OnceValues(func() (string, error) {
+	bin := filepath.Join(binDir, "sluice")
 	out, err := exec.Command("go", "build", "-o", bin, "github.com/pondworks/sluice/examples/sluice").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
