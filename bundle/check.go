@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -23,9 +24,20 @@ func (m Manifest) check() error {
 		if i > 0 && v.Version-1 != m.Versions[i-1].Version {
 			return corruptf("version %d stands after version %d", v.Version, m.Versions[i-1].Version)
 		}
+		if i > 0 && v.Gap != nil {
+			return corruptf("version %d has a gap before it and stands after another", v.Version)
+		}
 	}
-	if first := m.Versions[0]; (first.Previous == nil) != (first.Version == 0) {
-		return corruptf("version %d: previous must be null for version 0 and for no other", first.Version)
+	return m.Versions[0].checkBegin()
+}
+
+// checkBegin tests how the first version of a bundle hangs on what is before it.
+func (v Version) checkBegin() error {
+	switch {
+	case (v.Previous == nil) != (v.Version == 0 || v.Gap != nil):
+		return corruptf("version %d: previous must be null for version 0 and after a gap, and else nowhere", v.Version)
+	case v.Gap != nil && (v.Gap.From < 0 || v.Gap.From >= v.Version):
+		return corruptf("version %d: gap from %d", v.Version, v.Gap.From)
 	}
 	return nil
 }
@@ -52,8 +64,9 @@ func (v Version) check(paths map[string]bool) error {
 		return corruptf("commit of kind %q", v.Commit.Kind)
 	case v.Commit.Size < 0:
 		return corruptf("commit of size %d", v.Commit.Size)
-	case v.Modified.IsZero() || v.Modified.Year() < 0 || v.Modified.Year() > 9999:
-		return corruptf("modified is missing or outside the years 0 to 9999")
+	}
+	if err := checkModified(v.Modified); err != nil {
+		return err
 	}
 	if err := v.checkFiles(paths); err != nil {
 		return err
@@ -61,34 +74,63 @@ func (v Version) check(paths map[string]bool) error {
 	return v.checkTexts()
 }
 
+func checkModified(t time.Time) error {
+	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
+		return corruptf("modified is missing or outside the years 0 to 9999")
+	}
+	return nil
+}
+
 // checkFiles also records the paths in paths: no path may stand twice in a
 // bundle.
 func (v Version) checkFiles(paths map[string]bool) error {
 	for _, f := range v.Files {
+		if err := f.check(v.Version); err != nil {
+			return err
+		}
 		if err := checkNew(paths, f.Path); err != nil {
 			return err
 		}
-		switch f.Kind {
-		case KindData, KindDeletionVector, KindChangeData, KindExtra:
-		default:
-			return fmt.Errorf("file %q of kind %.80q: %w", f.Path, f.Kind, ErrUnsupported)
-		}
-		if f.Size < 0 {
-			return corruptf("file %q of size %d", f.Path, f.Size)
-		}
 	}
 	for _, path := range v.Absent {
+		if err := CheckPath(path); err != nil {
+			return fmt.Errorf("absent: %w", err)
+		}
 		if err := checkNew(paths, path); err != nil {
 			return fmt.Errorf("absent: %w", err)
 		}
+	}
+	return v.Commit.checkPlace()
+}
+
+// check tests a file that is carried by the given version.
+func (f File) check(version int64) error {
+	switch f.Kind {
+	case KindData, KindDeletionVector, KindChangeData, KindExtra:
+		if err := CheckPath(f.Path); err != nil {
+			return err
+		}
+	case KindCheckpoint:
+		if of, ok := parseCheckpointPath(f.Path); !ok || of > version {
+			return corruptf("path %q is not that of a checkpoint of version %d or before", f.Path, version)
+		}
+	default:
+		return fmt.Errorf("file %q of kind %.80q: %w", f.Path, f.Kind, ErrUnsupported)
+	}
+	if f.Size < 0 {
+		return corruptf("file %q of size %d", f.Path, f.Size)
+	}
+	return f.checkPlace()
+}
+
+func (f File) checkPlace() error {
+	if p := f.Place; p != nil && (p.Offset < 0 || p.Length <= 0 || p.Skip < 0) {
+		return corruptf("file %q has its place at %d+%d, %d", f.Path, p.Offset, p.Length, p.Skip)
 	}
 	return nil
 }
 
 func checkNew(paths map[string]bool, path string) error {
-	if err := CheckPath(path); err != nil {
-		return err
-	}
 	if paths[path] {
 		return corruptf("path %q stands twice", path)
 	}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -46,12 +47,13 @@ type Options struct {
 }
 
 // Codec writes and reads bundles. Its methods may be called by many goroutines
-// at once; each call works in its caller's goroutine and starts no other.
+// at once; no call leaves a goroutine behind.
 type Codec struct {
 	limits   Limits
-	level    zstd.EncoderLevel
-	encoders sync.Pool // of *zstd.Encoder, bound to no writer
-	decoders sync.Pool // of *zstd.Decoder, bound to no reader
+	frames   *zstd.Encoder // of whole frames, by many goroutines at once
+	ahead    int           // how many frames of a bundle are compressed at once
+	buffers  sync.Pool     // of *[]byte, for frames
+	decoders sync.Pool     // of *zstd.Decoder, bound to no reader
 }
 
 // NewCodec makes a Codec. opts may be nil. It returns an error if a field is out
@@ -69,34 +71,35 @@ func NewCodec(opts *Options) (*Codec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Codec{limits: limits, level: zstd.EncoderLevelFromZstd(o.Level)}, nil
+	workers := runtime.GOMAXPROCS(0)
+	z, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(o.Level)),
+		zstd.WithEncoderConcurrency(workers),
+		zstd.WithWindowSize(frameSize),
+		zstd.WithEncoderCRC(true))
+	if err != nil {
+		return nil, err
+	}
+	return &Codec{limits: limits, frames: z, ahead: workers}, nil
 }
 
 // maxWindow is how far back zstd may refer, in bytes: FORMAT.md allows 8 MiB,
 // which the reader must hold in memory.
 const maxWindow = 8 << 20
 
-// encodeWindow is the window that is written. The members are mostly parquet,
-// compressed by page already, so a larger one costs memory for nothing.
-const encodeWindow = 2 << 20
-
-// encoder takes a compressor out of the pool, since making one costs more than
-// packing a small version. Concurrency 1 is what keeps it free of goroutines.
-func (c *Codec) encoder(w io.Writer) (*zstd.Encoder, error) {
-	if z, ok := c.encoders.Get().(*zstd.Encoder); ok {
-		z.Reset(w)
-		return z, nil
+// buffer returns an empty buffer for a frame.
+func (c *Codec) buffer() []byte {
+	if b, ok := c.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
 	}
-	return zstd.NewWriter(w,
-		zstd.WithEncoderLevel(c.level),
-		zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(encodeWindow),
-		zstd.WithEncoderCRC(true))
+	return nil
 }
 
-func (c *Codec) releaseEncoder(z *zstd.Encoder) {
-	z.Reset(nil)
-	c.encoders.Put(z)
+// release gives a buffer back, unless a manifest made it too large to keep.
+func (c *Codec) release(b []byte) {
+	if cap(b) <= 2*frameSize {
+		c.buffers.Put(&b)
+	}
 }
 
 func (c *Codec) decoder(r io.Reader) (*zstd.Decoder, error) {

@@ -23,47 +23,97 @@ import (
 // an error of r is corrupt. After any error whatever put was given is void, since
 // the digests come last.
 func (c *Codec) Decode(ctx context.Context, r io.Reader, put PutFunc) (Manifest, error) {
-	src := &source{ctx: ctx, r: r}
-	z, err := c.decoder(src)
-	if err != nil {
-		return Manifest{}, err
-	}
-	defer c.releaseDecoder(z)
-	d := decoder{ctx: ctx, put: put, src: src, tar: newArchive(z), tally: tally{Limits: c.limits}}
-	m, err := d.read()
+	var order bundleOrder
+	var m Manifest
+	err := c.decode(ctx, r, put, &order, func(raw []byte) (expects, error) {
+		var err error
+		m, err = parseManifest(raw)
+		return m, err
+	})
 	if err != nil {
 		return Manifest{}, err
 	}
 	return m, nil
 }
 
-// decoder is one call of Decode.
+// bundleOrder knows which members of a bundle may stand where.
+type bundleOrder struct {
+	first int64 // the first commit's version
+	last  int64 // the latest commit's version
+	begun bool  // there was a commit
+}
+
+func (o *bundleOrder) place(path string) (last bool, err error) {
+	if o.begun && path == manifestPath(o.first) {
+		return true, nil
+	}
+	version, isCommit := parseCommitPath(path)
+	if !isCommit {
+		return false, checkMemberPath(path)
+	}
+	if o.begun && version-1 != o.last {
+		return false, corruptf("follows the commit of version %d", o.last)
+	}
+	if !o.begun {
+		o.first, o.begun = version, true
+	}
+	o.last = version
+	return false, nil
+}
+
+// order tells whether a member of this path may stand here, and whether it is
+// the one that describes the others.
+type order interface {
+	place(path string) (last bool, err error)
+}
+
+// expects is what the last member says: the members before it, in order, and its
+// own time.
+type expects interface {
+	members() []expected
+	modified() time.Time
+}
+
+// decode reads an archive whose last member parse understands.
+func (c *Codec) decode(ctx context.Context, r io.Reader, put PutFunc, o order, parse func(raw []byte) (expects, error)) error {
+	src := &source{ctx: ctx, r: r}
+	z, err := c.decoder(src)
+	if err != nil {
+		return err
+	}
+	defer c.releaseDecoder(z)
+	d := decoder{ctx: ctx, put: put, src: src, tar: newArchive(z), tally: tally{Limits: c.limits}}
+	return d.read(o, parse)
+}
+
+// decoder is one call of decode.
 type decoder struct {
 	ctx context.Context // of the call, which the decoder does not outlive
 	put PutFunc
 	src *source
 	tar *archive
 	tally
-	got   []expected // the members so far
-	first int64      // the first commit's version
-	last  int64      // the latest commit's version
-	begun bool       // there was a commit
+	got []expected // the members so far
 }
 
-func (d *decoder) read() (Manifest, error) {
+func (d *decoder) read(o order, parse func(raw []byte) (expects, error)) error {
 	for {
 		hdr, err := d.next()
 		if errors.Is(err, io.EOF) {
-			return Manifest{}, corruptf("no manifest")
+			return corruptf("no manifest")
 		}
 		if err != nil {
-			return Manifest{}, err
+			return err
 		}
-		if d.begun && hdr.Name == manifestPath(d.first) {
-			return d.manifest(hdr)
+		last, err := o.place(hdr.Name)
+		if err != nil {
+			return inMember(hdr.Name, err)
+		}
+		if last {
+			return d.last(hdr, parse)
 		}
 		if err := d.member(hdr); err != nil {
-			return Manifest{}, inMember(hdr.Name, err)
+			return inMember(hdr.Name, err)
 		}
 	}
 }
@@ -95,9 +145,6 @@ func (d *decoder) fault(err error) error {
 }
 
 func (d *decoder) member(hdr *tar.Header) error {
-	if err := d.place(hdr.Name); err != nil {
-		return err
-	}
 	if err := d.add(hdr.Name, hdr.Size); err != nil {
 		return asCorrupt(err)
 	}
@@ -118,44 +165,30 @@ func (d *decoder) member(hdr *tar.Header) error {
 	return nil
 }
 
-// place tests whether a member of this path may stand here.
-func (d *decoder) place(path string) error {
-	version, isCommit := parseCommitPath(path)
-	if !isCommit {
-		return CheckPath(path)
-	}
-	if d.begun && version-1 != d.last {
-		return corruptf("follows the commit of version %d", d.last)
-	}
-	if !d.begun {
-		d.first, d.begun = version, true
-	}
-	d.last = version
-	return nil
-}
-
-// manifest reads the last member and what follows it, and compares.
-func (d *decoder) manifest(hdr *tar.Header) (Manifest, error) {
+// last reads the last member and what follows it, and compares.
+func (d *decoder) last(hdr *tar.Header, parse func(raw []byte) (expects, error)) error {
 	if hdr.Size > d.MaxManifest {
-		return Manifest{}, inMember(hdr.Name, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.Size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
+		return inMember(hdr.Name, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.Size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
 	}
 	raw, err := io.ReadAll(d.tar.tar) // grows with what comes, not with what is claimed
 	if err := d.fault(err); err != nil {
-		return Manifest{}, inMember(hdr.Name, err)
+		return inMember(hdr.Name, err)
 	}
-	m, err := parseManifest(raw)
+	want, err := parse(raw)
 	if err != nil {
-		return Manifest{}, inMember(hdr.Name, err)
+		return inMember(hdr.Name, err)
 	}
-	if err := d.compare(m, hdr.ModTime); err != nil {
-		return Manifest{}, err
+	if err := d.compare(want.members()); err != nil {
+		return err
 	}
-	return m, d.end()
+	if !hdr.ModTime.Equal(want.modified()) {
+		return inMember(hdr.Name, corruptf("time %v, want %v", hdr.ModTime.UTC(), want.modified()))
+	}
+	return d.end()
 }
 
 // compare tests the members against the manifest.
-func (d *decoder) compare(m Manifest, modified time.Time) error {
-	want := m.members()
+func (d *decoder) compare(want []expected) error {
 	for i := range min(len(want), len(d.got)) {
 		if err := d.got[i].agrees(want[i]); err != nil {
 			return inMember(d.got[i].Path, err)
@@ -163,9 +196,6 @@ func (d *decoder) compare(m Manifest, modified time.Time) error {
 	}
 	if len(d.got) != len(want) {
 		return corruptf("%d members, manifest lists %d", len(d.got), len(want))
-	}
-	if !modified.Equal(m.last().Modified) {
-		return inMember(manifestPath(d.first), corruptf("time %v, want %v", modified.UTC(), m.last().Modified))
 	}
 	return nil
 }

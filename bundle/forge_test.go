@@ -84,6 +84,14 @@ func (f *forgery) addVersion(v int64, previous any) {
 	})
 }
 
+// onlyVersion makes the bundle one of version v alone, without files.
+func (f *forgery) onlyVersion(v int64, previous any) {
+	f.addVersion(v, previous)
+	f.members = f.members[3:]
+	f.members[1].hdr.Name = manifestPath(v)
+	f.manifest["versions"] = f.manifest["versions"].([]any)[1:]
+}
+
 func (f *forgery) bytes(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer

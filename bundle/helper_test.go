@@ -117,3 +117,16 @@ func small(t testing.TB) ([]byte, Manifest) {
 	m := Manifest{Writer: Writer{Program: "test"}, Versions: []Version{version(files, 0, "a.parquet", "x=1/b c.parquet")}}
 	return encode(t, m, files)
 }
+
+// unplaced drops what depends on how a bundle was packed.
+func unplaced(m Manifest) Manifest {
+	m = m.clone()
+	for i := range m.Versions {
+		v := &m.Versions[i]
+		v.Commit.Place = nil
+		for j := range v.Files {
+			v.Files[j].Place = nil
+		}
+	}
+	return m
+}

@@ -20,8 +20,14 @@ func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
 	raw, _ := small(t)
 	decode := decoding(t)
+	_, after, err := lastFrame(raw)
+	require.NoError(t, err)
 	for n := range raw {
 		m, _, err := decode(raw[:n])
+		if n == len(raw)-int(after) { // only the seek table is gone, which may be missing
+			require.NoError(t, err)
+			continue
+		}
 		require.ErrorIs(t, err, ErrCorrupt, "cut at %d of %d", n, len(raw))
 		require.Zero(t, m)
 	}
@@ -163,7 +169,7 @@ func TestLimits(t *testing.T) {
 	m := Manifest{Versions: []Version{version(files, 0, "a", "b")}}
 	files["a"], files["b"] = make([]byte, 600), make([]byte, 400)
 	raw, done := encode(t, m, files)
-	manifest, err := done.marshal()
+	manifest, err := marshal(done)
 	require.NoError(t, err)
 	total := int64(1000 + len(files[commitPath(0)]))
 	right := Limits{MaxMember: 600, MaxTotal: total, MaxMembers: 3, MaxManifest: int64(len(manifest))}

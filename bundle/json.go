@@ -9,13 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// marshal returns the manifest as it stands in a bundle: one JSON object on one
-// line.
-func (m Manifest) marshal() ([]byte, error) {
+// marshal returns v as it stands in a bundle: one JSON object on one line.
+func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(m)
+	err := enc.Encode(v)
 	return b.Bytes(), err
 }
 
@@ -23,22 +22,9 @@ func (m Manifest) marshal() ([]byte, error) {
 // members. The error wraps ErrUnsupported for a newer format or an unknown kind,
 // else ErrCorrupt.
 func parseManifest(raw []byte) (Manifest, error) {
-	if !utf8.Valid(raw) {
-		return Manifest{}, corruptf("not UTF-8")
-	}
-	if !json.Valid(raw) {
-		return Manifest{}, corruptf("not one JSON value")
-	}
-	// The number comes first: nothing else is known about another format.
-	if err := checkFormat(raw); err != nil {
-		return Manifest{}, err
-	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(raw)), false); err != nil {
-		return Manifest{}, err
-	}
 	var m Manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return Manifest{}, asCorrupt(err)
+	if err := parseLast(raw, &m); err != nil {
+		return Manifest{}, err
 	}
 	if err := m.check(); err != nil {
 		return Manifest{}, err
@@ -47,6 +33,27 @@ func parseManifest(raw []byte) (Manifest, error) {
 		return Manifest{}, err
 	}
 	return m.clone(), nil
+}
+
+// parseLast reads the JSON of a last member into v.
+func parseLast(raw []byte, v any) error {
+	if !utf8.Valid(raw) {
+		return corruptf("not UTF-8")
+	}
+	if !json.Valid(raw) {
+		return corruptf("not one JSON value")
+	}
+	// The number comes first: nothing else is known about another format.
+	if err := checkFormat(raw); err != nil {
+		return err
+	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(raw)), false); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return asCorrupt(err)
+	}
+	return nil
 }
 
 func checkFormat(raw []byte) error {

@@ -19,6 +19,7 @@ const (
 	KindDeletionVector Kind = "deletion-vector" // named by add.deletionVector
 	KindChangeData     Kind = "change-data"     // named by cdc.path
 	KindExtra          Kind = "extra"           // named by the host, by no Delta action
+	KindCheckpoint     Kind = "checkpoint"      // of this version or an earlier one, with its sidecars
 )
 
 // Manifest describes a bundle: the versions it carries, ascending and without
@@ -42,8 +43,12 @@ type Version struct {
 	// Commit is the commit file, verbatim.
 	Commit File `json:"commit"`
 	// Previous is the sha256 of the commit before this one; nil for version 0
-	// only. With it the bundles form a hash chain.
+	// and after a gap. With it the bundles form a hash chain.
 	Previous *Digest `json:"previous"`
+	// Gap says that the versions before this one are missing, and which. Only
+	// the first version of a bundle has one; then Previous is nil, and a base of
+	// this very version was created before the bundle.
+	Gap *Gap `json:"gap,omitempty"`
 	// Modified is the modification time of the commit file at the source, to
 	// the nanosecond, UTC. Without in-commit timestamps Delta reads the time of
 	// a version from it.
@@ -64,6 +69,12 @@ type Version struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
+// Gap is a hole in the history that was there already at the source when the
+// version after it was pushed: the versions From up to the one before.
+type Gap struct {
+	From int64 `json:"from"`
+}
+
 // File is one member: a path relative to the table's root with "/" between its
 // elements, the size in bytes and the sha256 of its content.
 type File struct {
@@ -71,6 +82,25 @@ type File struct {
 	Kind   Kind   `json:"kind,omitempty"` // "" for the commit file
 	Size   int64  `json:"size"`
 	SHA256 Digest `json:"sha256"`
+	// Place is where the content lies in the bundle; nil if it is empty or the
+	// writer did not say. It is a hint: who follows it checks size and digest.
+	Place *Place `json:"place,omitempty"`
+}
+
+// Same reports whether f and g are the same content under the same path and
+// kind, wherever it lies.
+func (f File) Same(g File) bool {
+	f.Place, g.Place = nil, nil
+	return f == g
+}
+
+// Place says how to read one member alone: the zstd frames that hold it begin
+// at byte Offset of the bundle and take Length bytes; of what they decompress to,
+// the content begins after Skip bytes.
+type Place struct {
+	Offset int64 `json:"offset"`
+	Length int64 `json:"length"`
+	Skip   int64 `json:"skip"`
 }
 
 // clone copies all that finishing a manifest may touch, and gives times and
@@ -86,6 +116,10 @@ func (m Manifest) clone() Manifest {
 		if v.Previous != nil {
 			previous := *v.Previous
 			v.Previous = &previous
+		}
+		if v.Gap != nil {
+			gap := *v.Gap
+			v.Gap = &gap
 		}
 	}
 	return m
@@ -110,5 +144,5 @@ type expected struct {
 	modified time.Time
 }
 
-// last is the newest version. The manifest's own member has its time.
-func (m Manifest) last() Version { return m.Versions[len(m.Versions)-1] }
+// modified is the time of the manifest's own member: the newest version's.
+func (m Manifest) modified() time.Time { return m.Versions[len(m.Versions)-1].Modified }

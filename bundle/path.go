@@ -107,6 +107,6 @@ func parseCommitPath(path string) (version int64, ok bool) {
 
 // manifestPath returns .sluice/version-<first version, at least 6
 // digits>/manifest.json. The width is a minimum.
-func manifestPath(first int64) string {
-	return fmt.Sprintf("%s/version-%06d/manifest.json", sluiceDir, first)
-}
+func manifestPath(first int64) string { return versionDir(first) + "manifest.json" }
+
+func versionDir(version int64) string { return fmt.Sprintf("%s/version-%06d/", sluiceDir, version) }

@@ -21,9 +21,10 @@ func recipes() map[string]recipe {
 	all := map[string]recipe{
 		"good-one-version":  good("one version, two files", goodOne),
 		"good-two-versions": good("two versions, all kinds, odd and long names, an absent file", goodTwo),
+		"good-gap":          good("version 7 after a gap, with a checkpoint of version 6", goodGap),
 		"good-frames":       good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
 	}
-	for _, add := range []func(map[string]recipe){frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes} {
+	for _, add := range []func(map[string]recipe){frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes, baseRecipes} {
 		add(all)
 	}
 	return all
@@ -65,10 +66,19 @@ func goodTwo(t testing.TB) []byte {
 	return raw
 }
 
+func goodGap(t testing.TB) []byte {
+	files := tree{}
+	v := version(files, 7, "_delta_log/00000000000000000006.checkpoint.parquet", "_delta_log/_sidecars/a-b.parquet", "a")
+	v.Files[0].Kind, v.Files[1].Kind = KindCheckpoint, KindCheckpoint
+	v.Previous, v.Gap = nil, &Gap{From: 3}
+	raw, _ := encode(t, Manifest{Versions: []Version{v}}, files)
+	return raw
+}
+
 func goodFrames(t testing.TB) []byte {
 	f := forge()
 	f.manifest["new_field"] = []any{1}
-	f.file(0)["place"] = map[string]any{"frame": 1}
+	f.file(0)["place"] = map[string]any{"offset": 14, "length": 1, "skip": 0, "new_field": 1} // a hint, here a wrong one
 	f.end = make([]byte, maxTail)
 	f.pack = func(t testing.TB, archive []byte) []byte {
 		b := skippable("before")
@@ -305,7 +315,7 @@ func manifestRecipes(all map[string]recipe) {
 	all["m4-digest-case"] = bad("M4", "corrupt", "a digest in upper case", func(f *forgery) { f.file(0)["sha256"] = strings.ToUpper(digestOf([]byte("content of a")).String()) })
 	all["m4-no-digest"] = bad("M4", "corrupt", "no digest", func(f *forgery) { delete(f.file(0), "sha256") })
 	all["m4-metadata"] = bad("M4", "corrupt", "metadata that is no text", func(f *forgery) { f.version(0)["metadata"] = map[string]any{"k": 1} })
-	all["m5-kind"] = bad("M5", "unsupported", "a kind of later times", func(f *forgery) { f.file(0)["kind"] = "checkpoint" })
+	all["m5-kind"] = bad("M5", "unsupported", "a kind of later times", func(f *forgery) { f.file(0)["kind"] = "later" })
 	all["m5-no-kind"] = bad("M5", "unsupported", "no kind", func(f *forgery) { delete(f.file(0), "kind") })
 	all["m5-commit-kind"] = bad("M5", "corrupt", "a commit with a kind", func(f *forgery) { f.version(0)["commit"].(map[string]any)["kind"] = "data" })
 }
@@ -336,11 +346,37 @@ func chainRecipes(all map[string]recipe) {
 	})
 	all["m6-negative-size"] = bad("M6", "corrupt", "a negative size", func(f *forgery) { f.file(0)["size"] = -1 })
 	all["m7-previous-at-0"] = bad("M7", "corrupt", "version 0 with a previous commit", func(f *forgery) { f.version(0)["previous"] = digestOf(nil) })
-	all["m7-null-above-0"] = bad("M7", "corrupt", "version 1 without a previous commit", func(f *forgery) {
+	all["m7-null-above-0"] = bad("M7", "corrupt", "version 1 without a previous commit", func(f *forgery) { f.onlyVersion(1, nil) })
+	all["m7-gap-inside"] = bad("M7", "corrupt", "a gap before the second version", func(f *forgery) {
 		f.addVersion(1, nil)
-		f.members = f.members[3:]
-		f.members[1].hdr.Name = manifestPath(1)
-		f.manifest["versions"] = f.manifest["versions"].([]any)[1:]
+		f.version(1)["gap"] = map[string]any{"from": 0}
+	})
+	all["m7-gap-at-0"] = bad("M7", "corrupt", "a gap before version 0", func(f *forgery) { f.version(0)["gap"] = map[string]any{"from": 0} })
+	all["m7-gap-and-previous"] = bad("M7", "corrupt", "a gap and a previous commit", func(f *forgery) {
+		f.onlyVersion(1, digestOf(commitOf(0)))
+		f.version(0)["gap"] = map[string]any{"from": 0}
+	})
+	all["m7-gap-of-nothing"] = bad("M7", "corrupt", "a gap that begins at the version itself", func(f *forgery) {
+		f.onlyVersion(1, nil)
+		f.version(0)["gap"] = map[string]any{"from": 1}
+	})
+	all["m9-negative"] = bad("M9", "corrupt", "a place before the bundle", func(f *forgery) {
+		f.file(0)["place"] = map[string]any{"offset": -1, "length": 1, "skip": 0}
+	})
+	all["m9-empty"] = bad("M9", "corrupt", "a place of no length", func(f *forgery) {
+		f.version(0)["commit"].(map[string]any)["place"] = map[string]any{"offset": 0, "length": 0, "skip": 0}
+	})
+	all["p6-later"] = bad("P6", "corrupt", "a checkpoint of a later version", func(f *forgery) {
+		f.rename(0, "_delta_log/00000000000000000001.checkpoint.parquet")
+		f.file(0)["kind"] = "checkpoint"
+	})
+	all["p6-kind"] = bad("P6", "corrupt", "a checkpoint as a data file", func(f *forgery) {
+		f.rename(0, "_delta_log/00000000000000000000.checkpoint.parquet")
+	})
+	all["p6-data"] = bad("P6", "corrupt", "a data file as a checkpoint", func(f *forgery) { f.file(0)["kind"] = "checkpoint" })
+	all["p6-hidden"] = bad("P6", "corrupt", "a hidden file of a checkpoint", func(f *forgery) {
+		f.rename(0, "_delta_log/_sidecars/.x.parquet")
+		f.file(0)["kind"] = "checkpoint"
 	})
 	all["m7-null-inside"] = bad("M7", "corrupt", "the second version without a previous commit", func(f *forgery) { f.addVersion(1, nil) })
 	all["m7-broken-chain"] = bad("M7", "corrupt", "the second version after another commit", func(f *forgery) { f.addVersion(1, digestOf(nil)) })

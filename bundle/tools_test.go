@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// GNU tar and zstd alone rebuild the pond (FORMAT.md, section 3).
+// GNU tar and zstd alone rebuild the pond (FORMAT.md, section 4).
 func TestTarAndZstdUnpack(t *testing.T) {
 	for _, tool := range []string{"tar", "zstd"} {
 		if _, err := exec.LookPath(tool); err != nil {

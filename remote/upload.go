@@ -66,7 +66,7 @@ func (s *session) settle(ctx context.Context, p *plan, src *source) error {
 		stored[f.Path] = f
 	}
 	for _, f := range ours.Files {
-		if t, ok := stored[f.Path]; !ok || t != f {
+		if t, ok := stored[f.Path]; !ok || !t.Same(f) {
 			return fmt.Errorf("%w: the stored bundle has the same commit but not %s with sha256 %s", ErrDiverged, f.Path, f.SHA256)
 		}
 	}
