@@ -14,6 +14,7 @@ import (
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 	"github.com/pondworks/sluice/internal/errdef"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // Dir is a Store in a local folder: the key a/b is the file a/b. It is also a
@@ -74,10 +75,10 @@ func (d *Dir) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser
 	if err != nil {
 		return nil, d.fail(opOpen, key, err)
 	}
-	left := bytesIn(size, off, n)
-	return &body{
-		ctx: ctx, what: fmt.Sprintf("read %s in %s", key, d.folder), left: left,
-		src: sectionCloser{io.NewSectionReader(f, off, left), f},
+	left := stream.BytesIn(size, off, n)
+	return &stream.Body{
+		Ctx: ctx, Left: left, Src: sectionCloser{io.NewSectionReader(f, off, left), f},
+		Fail: func(err error) error { return d.fail(opRead, key, err) },
 	}, nil
 }
 
@@ -158,7 +159,7 @@ func (d *Dir) fail(op, key string, err error) error {
 // disk, passes as it is: it is not the kind that goes away by trying again.
 func dirClass(err error) error {
 	switch {
-	case sentinel(err) != nil, errors.Is(err, errdef.ErrUnsupported):
+	case Class(err) != nil, errors.Is(err, errdef.ErrUnsupported):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -166,6 +167,8 @@ func dirClass(err error) error {
 		return fmt.Errorf("%w: %w", ErrExists, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", ErrDenied, err)
+	case errors.Is(err, stream.ErrLess): // cut short while it was read
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
 }

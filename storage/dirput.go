@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // Get is Overwriter.Get. The tag is the sha256 of the content.
@@ -19,7 +20,7 @@ func (d *Dir) Get(ctx context.Context, key string) (b []byte, tag string, err er
 		return nil, "", err
 	}
 	defer r.Close() // read-only: closing can lose nothing
-	b, err = readSmall(r)
+	b, err = stream.ReadSmall(r, MaxSmall)
 	if err != nil {
 		return nil, "", d.fail(opGet, key, err)
 	}
@@ -32,7 +33,7 @@ func (d *Dir) Get(ctx context.Context, key string) (b []byte, tag string, err er
 // which is what Put is for. The object itself is always one or the other, whole.
 func (d *Dir) Put(ctx context.Context, key string, b []byte, ifMatch string) (tag string, err error) {
 	if len(b) > MaxSmall {
-		return "", d.fail(opPut, key, errTooLong)
+		return "", d.fail(opPut, key, stream.ErrTooLong)
 	}
 	if err := d.begin(ctx, key); err != nil {
 		return "", d.fail(opPut, key, err)
@@ -49,7 +50,7 @@ func (d *Dir) Put(ctx context.Context, key string, b []byte, ifMatch string) (ta
 		return "", d.fail(opPut, key, err)
 	}
 	defer root.Close()
-	return contentTag(b), d.fail(opPut, key, replace(root, key, bytesSource(b)))
+	return contentTag(b), d.fail(opPut, key, replace(root, key, stream.Bytes(b)))
 }
 
 func (d *Dir) matches(ctx context.Context, key, ifMatch string) error {
@@ -60,7 +61,7 @@ func (d *Dir) matches(ctx context.Context, key, ifMatch string) error {
 	return err
 }
 
-func replace(root *os.Root, key string, src *source) error {
+func replace(root *os.Root, key string, src *stream.Source) error {
 	if err := checkFree(root, key); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // Create is Creator.Create. If r blocks, it returns only when that Read does. A
@@ -23,10 +24,10 @@ func (d *Dir) Create(ctx context.Context, key string, r io.Reader, size int64) e
 		return d.fail(opCreate, key, err)
 	}
 	defer root.Close()
-	return d.fail(opCreate, key, create(root, key, newSource(ctx, r, size)))
+	return d.fail(opCreate, key, create(root, key, stream.NewSource(ctx, r, size)))
 }
 
-func create(root *os.Root, key string, src *source) error {
+func create(root *os.Root, key string, src *stream.Source) error {
 	if err := checkFree(root, key); err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func checkFolder(root *os.Root, key string) error {
 
 // writeTemp writes src into a durable temporary file beside key, in a folder
 // whose own name is durable too.
-func writeTemp(root *os.Root, key string, src *source) (temp string, err error) {
+func writeTemp(root *os.Root, key string, src *stream.Source) (temp string, err error) {
 	dir := path.Dir(key)
 	if err := atomicfile.MkdirAll(root, dir); err != nil {
 		return "", err
@@ -65,9 +66,9 @@ func writeTemp(root *os.Root, key string, src *source) (temp string, err error) 
 		}
 	}
 	temp, _, err = atomicfile.WriteTemp(root, dir, src)
-	if _, failed := src.finish(); failed != nil {
+	if _, failed := src.Finish(); failed != nil {
 		// Without the file's path: the failure is not the folder's.
-		return "", &sourceError{failed}
+		return "", &stream.SourceError{Err: failed}
 	}
 	return temp, err
 }

@@ -40,6 +40,7 @@ import (
 	"gocloud.dev/blob/azureblob"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 type driver struct{}
@@ -76,9 +77,9 @@ func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	base, err := storage.NewBucket(b, &storage.BucketOptions{Prefix: c.Prefix, Classify: classify})
+	base, err := bucket.New(b, &bucket.Options{Prefix: c.Prefix, Classify: classify})
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	return &store{Bucket: base, container: client, prefix: c.Prefix}, nil
+	return &store{Store: base, container: client, prefix: c.Prefix}, nil
 }

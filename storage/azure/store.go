@@ -12,12 +12,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 // store is one container. ETags, which the portable API of gocloud does not
-// return, come from the client itself; everything else goes through Bucket.
+// return, come from the client itself; everything else goes through bucket.Store.
 type store struct {
-	*storage.Bucket
+	*bucket.Store
 	container *container.Client
 	prefix    string
 }
@@ -41,7 +42,7 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	return oneLine(s.Bucket.Create(ctx, key, r, size))
+	return oneLine(s.Store.Create(ctx, key, r, size))
 }
 
 // Open is Reader.Open.
@@ -49,14 +50,14 @@ func (s *store) Open(ctx context.Context, key string, off, n int64) (io.ReadClos
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	r, err := s.Bucket.Open(ctx, key, off, n)
+	r, err := s.Store.Open(ctx, key, off, n)
 	return r, oneLine(err)
 }
 
 // List is Reader.List.
 func (s *store) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
-		for info, err := range s.Bucket.List(ctx, prefix, after) {
+		for info, err := range s.Store.List(ctx, prefix, after) {
 			if !yield(info, oneLine(err)) {
 				return
 			}
@@ -69,7 +70,7 @@ func (s *store) Delete(ctx context.Context, key string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	return oneLine(s.Bucket.Delete(ctx, key))
+	return oneLine(s.Store.Delete(ctx, key))
 }
 
 // oneLine replaces, in the text of err, the dozen lines that the SDK writes for

@@ -30,6 +30,7 @@ import (
 	"gocloud.dev/blob/gcsblob"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 type driver struct{}
@@ -57,7 +58,7 @@ func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	base, err := storage.NewBucket(b, &storage.BucketOptions{
+	base, err := bucket.New(b, &bucket.Options{
 		Prefix:     c.Prefix,
 		Classify:   classify,
 		StartAfter: startAfter,
@@ -65,11 +66,11 @@ func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	return &store{Bucket: base, objects: client.Bucket(c.Bucket), prefix: c.Prefix}, nil
+	return &store{Store: base, objects: client.Bucket(c.Bucket), prefix: c.Prefix}, nil
 }
 
 // startAfter lets the service skip what the listing does not want. StartOffset
-// is inclusive; Bucket drops the key after itself.
+// is inclusive; bucket.Store drops the key after itself.
 func startAfter(after string, as func(any) bool) error {
 	var query *gcstorage.Query
 	if !as(&query) {

@@ -10,12 +10,13 @@ import (
 	gcstorage "cloud.google.com/go/storage"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 // store is one bucket. Generations, which the portable API of gocloud does not
 // have, come from the client itself.
 type store struct {
-	*storage.Bucket
+	*bucket.Store
 	objects *gcstorage.BucketHandle
 	prefix  string
 }

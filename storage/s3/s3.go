@@ -39,6 +39,7 @@ import (
 	"gocloud.dev/blob/s3blob"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 type s3Driver struct{}
@@ -70,7 +71,7 @@ func (s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	reader, err := storage.NewBucket(b, &storage.BucketOptions{
+	reader, err := bucket.New(b, &bucket.Options{
 		Prefix:     c.Prefix,
 		Classify:   classify,
 		StartAfter: startAfter,

@@ -15,11 +15,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/bucket"
 )
 
 // bucketStore is what reads and lists: the store that every gocloud bucket has.
 // Only Open and List of it are used.
-type bucketStore = *storage.Bucket
+type bucketStore = *bucket.Store
 
 // store is one bucket. It writes with the client itself instead of gocloud's
 // writer, whose transfer manager prints every lost race to stderr, leaves the

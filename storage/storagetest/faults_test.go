@@ -60,7 +60,7 @@ func TestFaultyStore(t *testing.T) {
 		t.Skip("only for the children of TestSuiteFindsFaults")
 	}
 	storagetest.RunWith(t, &storagetest.Options{LargeSize: 2 << 20}, func(*testing.T) storage.Store {
-		f.store.Bucket = storage.NewMemory().(*storage.Bucket)
+		f.store.memory = storage.NewMemory().(memory)
 		return f.store
 	})
 }
@@ -86,35 +86,42 @@ func runChild(t *testing.T, fault, pattern string) string {
 	return string(out)
 }
 
+// memory is what the store of storage.NewMemory can do.
+type memory interface {
+	storage.Store
+	storage.Deleter
+	storage.Overwriter
+}
+
 // faulty is a memory store that replaces some of its methods.
 type faulty struct {
-	*storage.Bucket
-	create func(ctx context.Context, s *storage.Bucket, key string, r io.Reader, size int64) error
-	open   func(ctx context.Context, s *storage.Bucket, key string, off, n int64) (io.ReadCloser, error)
+	memory
+	create func(ctx context.Context, s memory, key string, r io.Reader, size int64) error
+	open   func(ctx context.Context, s memory, key string, off, n int64) (io.ReadCloser, error)
 	list   func(all []storage.Info, after string) []storage.Info
 }
 
 func (f faulty) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	if f.create != nil {
-		return f.create(ctx, f.Bucket, key, r, size)
+		return f.create(ctx, f.memory, key, r, size)
 	}
-	return f.Bucket.Create(ctx, key, r, size)
+	return f.memory.Create(ctx, key, r, size)
 }
 
 func (f faulty) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
 	if f.open != nil {
-		return f.open(ctx, f.Bucket, key, off, n)
+		return f.open(ctx, f.memory, key, off, n)
 	}
-	return f.Bucket.Open(ctx, key, off, n)
+	return f.memory.Open(ctx, key, off, n)
 }
 
 func (f faulty) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
 	if f.list == nil {
-		return f.Bucket.List(ctx, prefix, after)
+		return f.memory.List(ctx, prefix, after)
 	}
 	return func(yield func(storage.Info, error) bool) {
 		var all []storage.Info
-		for info, err := range f.Bucket.List(ctx, prefix, "") {
+		for info, err := range f.memory.List(ctx, prefix, "") {
 			if err != nil {
 				yield(storage.Info{}, err)
 				return
@@ -129,7 +136,7 @@ func (f faulty) List(ctx context.Context, prefix, after string) iter.Seq2[storag
 	}
 }
 
-func overwrite(ctx context.Context, s *storage.Bucket, key string, r io.Reader, _ int64) error {
+func overwrite(ctx context.Context, s memory, key string, r io.Reader, _ int64) error {
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -138,7 +145,7 @@ func overwrite(ctx context.Context, s *storage.Bucket, key string, r io.Reader, 
 	return err
 }
 
-func lookThenWrite(ctx context.Context, s *storage.Bucket, key string, r io.Reader, size int64) error {
+func lookThenWrite(ctx context.Context, s memory, key string, r io.Reader, size int64) error {
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -153,18 +160,18 @@ func lookThenWrite(ctx context.Context, s *storage.Bucket, key string, r io.Read
 }
 
 // keepHalf stores what it got before the reader failed or ctx ended.
-func keepHalf(ctx context.Context, s *storage.Bucket, key string, r io.Reader, _ int64) error {
+func keepHalf(ctx context.Context, s memory, key string, r io.Reader, _ int64) error {
 	b, err := io.ReadAll(r)
 	kept := s.Create(context.WithoutCancel(ctx), key, bytes.NewReader(b), int64(len(b)))
 	return errors.Join(err, ctx.Err(), kept)
 }
 
-func anySize(ctx context.Context, s *storage.Bucket, key string, r io.Reader, _ int64) error {
+func anySize(ctx context.Context, s memory, key string, r io.Reader, _ int64) error {
 	return s.Create(ctx, key, r, -1)
 }
 
 // readLate reads on after it has returned an error.
-func readLate(ctx context.Context, s *storage.Bucket, key string, r io.Reader, size int64) error {
+func readLate(ctx context.Context, s memory, key string, r io.Reader, size int64) error {
 	if key != "taken" || size >= 0 {
 		return s.Create(ctx, key, r, size)
 	}
@@ -192,11 +199,11 @@ func inclusive(all []storage.Info, after string) []storage.Info {
 	return slices.DeleteFunc(all, func(i storage.Info) bool { return i.Key < after })
 }
 
-func noRanges(ctx context.Context, s *storage.Bucket, key string, _, _ int64) (io.ReadCloser, error) {
+func noRanges(ctx context.Context, s memory, key string, _, _ int64) (io.ReadCloser, error) {
 	return s.Open(ctx, key, 0, -1)
 }
 
-func missingIsEmpty(ctx context.Context, s *storage.Bucket, key string, off, n int64) (io.ReadCloser, error) {
+func missingIsEmpty(ctx context.Context, s memory, key string, off, n int64) (io.ReadCloser, error) {
 	r, err := s.Open(ctx, key, off, n)
 	if errors.Is(err, storage.ErrNotFound) {
 		return io.NopCloser(strings.NewReader("")), nil

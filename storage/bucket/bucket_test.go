@@ -1,4 +1,4 @@
-package storage
+package bucket
 
 import (
 	"bytes"
@@ -20,6 +20,9 @@ import (
 	"gocloud.dev/blob/memblob"
 	"gocloud.dev/gcerrors"
 	"google.golang.org/api/googleapi"
+
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // fakeBucket is a gocloud driver that answers as a test says.
@@ -103,12 +106,12 @@ func (w *fakeWriter) Close() error {
 	return w.f.onWrite(w.ctx, w.Bytes())
 }
 
-func newFake(t *testing.T, f *fakeBucket, opts *BucketOptions) *Bucket {
+func newFake(t *testing.T, f *fakeBucket, opts *Options) *Store {
 	t.Helper()
 	if f.code == 0 {
 		f.code = gcerrors.Unknown
 	}
-	b, err := NewBucket(blob.NewBucket(f), opts)
+	b, err := New(blob.NewBucket(f), opts)
 	require.NoError(t, err)
 	return b
 }
@@ -118,25 +121,25 @@ func TestNewBucketRefusesFileblob(t *testing.T) {
 	b, err := fileblob.OpenBucket(folder, &fileblob.Options{CreateDir: true})
 	require.NoError(t, err)
 	for name, bucket := range map[string]*blob.Bucket{"plain": b, "prefixed": blob.PrefixedBucket(b, "p/")} {
-		_, err = NewBucket(bucket, nil)
-		require.ErrorIs(t, err, ErrUnsafe, name)
+		_, err = New(bucket, nil)
+		require.ErrorIs(t, err, storage.ErrUnsafe, name)
 		require.ErrorContains(t, err, "OpenDir", name)
 	}
 	again, err := fileblob.OpenBucket(folder, nil)
 	require.NoError(t, err)
 	require.NoError(t, os.RemoveAll(folder))
-	_, err = NewBucket(again, nil)
-	require.ErrorIs(t, err, ErrUnsafe, "its folder is gone")
+	_, err = New(again, nil)
+	require.ErrorIs(t, err, storage.ErrUnsafe, "its folder is gone")
 
-	_, err = NewBucket(memblob.OpenBucket(nil), nil)
+	_, err = New(memblob.OpenBucket(nil), nil)
 	require.NoError(t, err)
 }
 
 func TestBucketPrefix(t *testing.T) {
 	inner := memblob.OpenBucket(nil)
-	whole, err := NewBucket(inner, nil)
+	whole, err := New(inner, nil)
 	require.NoError(t, err)
-	part, err := NewBucket(inner, &BucketOptions{Prefix: "pre/fix"})
+	part, err := New(inner, &Options{Prefix: "pre/fix"})
 	require.NoError(t, err)
 	require.NoError(t, part.Create(t.Context(), "k", strings.NewReader("x"), 1))
 	require.NoError(t, whole.Create(t.Context(), "pre/fix2/other", strings.NewReader("x"), 1))
@@ -145,14 +148,14 @@ func TestBucketPrefix(t *testing.T) {
 	require.Equal(t, []string{"k"}, bucketKeys(t, part, "", ""))
 	require.Equal(t, []string{"pre/fix/k", "pre/fix2/other"}, bucketKeys(t, whole, "", ""))
 
-	_, err = NewBucket(inner, &BucketOptions{Prefix: "/p"})
-	require.ErrorIs(t, err, ErrInvalidKey)
-	long := strings.Repeat("k", MaxKey-4)
-	require.ErrorIs(t, part.Create(t.Context(), long, strings.NewReader("x"), 1), ErrInvalidKey, "prefix and key together count")
+	_, err = New(inner, &Options{Prefix: "/p"})
+	require.ErrorIs(t, err, storage.ErrInvalidKey)
+	long := strings.Repeat("k", storage.MaxKey-4)
+	require.ErrorIs(t, part.Create(t.Context(), long, strings.NewReader("x"), 1), storage.ErrInvalidKey, "prefix and key together count")
 	require.NoError(t, whole.Create(t.Context(), long, strings.NewReader("x"), 1))
 }
 
-func bucketKeys(t *testing.T, b *Bucket, prefix, after string) []string {
+func bucketKeys(t *testing.T, b *Store, prefix, after string) []string {
 	t.Helper()
 	var keys []string
 	for info, err := range b.List(t.Context(), prefix, after) {
@@ -165,7 +168,7 @@ func bucketKeys(t *testing.T, b *Bucket, prefix, after string) []string {
 func TestBucketListStartAfter(t *testing.T) {
 	f := &fakeBucket{pages: [][]string{{"p/b", "p/c"}, {"p/d"}}}
 	var asked []string
-	b := newFake(t, f, &BucketOptions{Prefix: "p", StartAfter: func(after string, _ func(any) bool) error {
+	b := newFake(t, f, &Options{Prefix: "p", StartAfter: func(after string, _ func(any) bool) error {
 		asked = append(asked, after)
 		return nil
 	}})
@@ -198,7 +201,7 @@ func TestBucketBrokenStreams(t *testing.T) {
 		r, err := b.Open(t.Context(), "k", 1, -1)
 		require.NoError(t, err)
 		_, err = io.ReadAll(r)
-		require.ErrorIs(t, err, ErrUnavailable, name)
+		require.ErrorIs(t, err, storage.ErrUnavailable, name)
 		if c.want != nil {
 			require.ErrorIs(t, err, c.want, name)
 		}
@@ -265,7 +268,7 @@ func TestBucketLateRead(t *testing.T) {
 	b := newFake(t, &fakeBucket{onUpload: func(r io.Reader) error { kept = r; return errors.New("gave up") }}, nil)
 	require.Error(t, b.Create(t.Context(), "k", strings.NewReader("x"), -1))
 	_, err := kept.Read(make([]byte, 1))
-	require.ErrorIs(t, err, errReturned)
+	require.ErrorIs(t, err, stream.ErrReturned)
 }
 
 // The failure of the source must have ended the driver's context before the
@@ -290,11 +293,11 @@ func TestBucketCancelsBeforeClose(t *testing.T) {
 
 func TestBucketMissing(t *testing.T) {
 	b := newFake(t, &fakeBucket{code: gcerrors.NotFound, writeErr: errors.New("404")}, nil)
-	require.ErrorIs(t, b.Create(t.Context(), "k", strings.NewReader("x"), 1), ErrNoBucket)
+	require.ErrorIs(t, b.Create(t.Context(), "k", strings.NewReader("x"), 1), storage.ErrNoBucket)
 	_, err := b.Put(t.Context(), "k", []byte("x"), "")
-	require.ErrorIs(t, err, ErrNoBucket)
+	require.ErrorIs(t, err, storage.ErrNoBucket)
 	for _, err := range b.List(t.Context(), "", "") {
-		require.ErrorIs(t, err, ErrNoBucket)
+		require.ErrorIs(t, err, storage.ErrNoBucket)
 	}
 }
 
@@ -308,7 +311,7 @@ func TestBucketBufferSize(t *testing.T) {
 		require.InDelta(t, want, got, 1, "size %d", size)
 		require.LessOrEqual(t, size, int64(got)*maxParts)
 	}
-	require.Equal(t, 5<<20, newFake(t, &fakeBucket{}, &BucketOptions{MinBuffer: 5 << 20}).bufferSize(100))
+	require.Equal(t, 5<<20, newFake(t, &fakeBucket{}, &Options{MinBuffer: 5 << 20}).bufferSize(100))
 }
 
 type apiError string
@@ -328,36 +331,36 @@ func TestBucketClasses(t *testing.T) {
 		code gcerrors.ErrorCode
 		want error
 	}{
-		"missing":                    {errors.New("x"), gcerrors.NotFound, ErrNotFound},
-		"exists":                     {errors.New("x"), gcerrors.FailedPrecondition, ErrExists},
-		"denied":                     {errors.New("x"), gcerrors.PermissionDenied, ErrDenied},
-		"throttled":                  {errors.New("x"), gcerrors.ResourceExhausted, ErrUnavailable},
+		"missing":                    {errors.New("x"), gcerrors.NotFound, storage.ErrNotFound},
+		"exists":                     {errors.New("x"), gcerrors.FailedPrecondition, storage.ErrExists},
+		"denied":                     {errors.New("x"), gcerrors.PermissionDenied, storage.ErrDenied},
+		"throttled":                  {errors.New("x"), gcerrors.ResourceExhausted, storage.ErrUnavailable},
 		"unknown":                    {errors.New("x"), gcerrors.Unknown, nil},
-		"S3 conflict":                {apiError("ConditionalRequestConflict"), gcerrors.Unknown, ErrUnavailable},
-		"S3 slow down":               {apiError("SlowDown"), gcerrors.Unknown, ErrUnavailable},
-		"S3 no bucket":               {apiError("NoSuchBucket"), gcerrors.NotFound, ErrNoBucket},
-		"S3 bad signature":           {apiError("SignatureDoesNotMatch"), gcerrors.Unknown, ErrDenied},
+		"S3 conflict":                {apiError("ConditionalRequestConflict"), gcerrors.Unknown, storage.ErrUnavailable},
+		"S3 slow down":               {apiError("SlowDown"), gcerrors.Unknown, storage.ErrUnavailable},
+		"S3 no bucket":               {apiError("NoSuchBucket"), gcerrors.NotFound, storage.ErrNoBucket},
+		"S3 bad signature":           {apiError("SignatureDoesNotMatch"), gcerrors.Unknown, storage.ErrDenied},
 		"S3 unknown code":            {apiError("EntityTooLarge"), gcerrors.Unknown, nil},
-		"503":                        {statusError(503), gcerrors.Unknown, ErrUnavailable},
-		"403 that gocloud mistakes":  {statusError(403), gcerrors.NotFound, ErrDenied},
-		"Google's 403":               {fmt.Errorf("x: %w", &googleapi.Error{Code: 403}), gcerrors.NotFound, ErrDenied},
-		"Google's 401":               {&googleapi.Error{Code: 401}, gcerrors.Unknown, ErrDenied},
-		"refused":                    {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, gcerrors.Unknown, ErrUnavailable},
-		"reset":                      {fmt.Errorf("x: %w", syscall.ECONNRESET), gcerrors.Unknown, ErrUnavailable},
-		"no such host is no absence": {&net.DNSError{Err: "no such host"}, gcerrors.NotFound, ErrUnavailable},
-		"cut":                        {io.ErrUnexpectedEOF, gcerrors.Unknown, ErrUnavailable},
-		"the SDK's time limit":       {context.DeadlineExceeded, gcerrors.Unknown, ErrUnavailable},
-		"the driver knows":           {own, gcerrors.NotFound, ErrDenied},
+		"503":                        {statusError(503), gcerrors.Unknown, storage.ErrUnavailable},
+		"403 that gocloud mistakes":  {statusError(403), gcerrors.NotFound, storage.ErrDenied},
+		"Google's 403":               {fmt.Errorf("x: %w", &googleapi.Error{Code: 403}), gcerrors.NotFound, storage.ErrDenied},
+		"Google's 401":               {&googleapi.Error{Code: 401}, gcerrors.Unknown, storage.ErrDenied},
+		"refused":                    {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, gcerrors.Unknown, storage.ErrUnavailable},
+		"reset":                      {fmt.Errorf("x: %w", syscall.ECONNRESET), gcerrors.Unknown, storage.ErrUnavailable},
+		"no such host is no absence": {&net.DNSError{Err: "no such host"}, gcerrors.NotFound, storage.ErrUnavailable},
+		"cut":                        {io.ErrUnexpectedEOF, gcerrors.Unknown, storage.ErrUnavailable},
+		"the SDK's time limit":       {context.DeadlineExceeded, gcerrors.Unknown, storage.ErrUnavailable},
+		"the driver knows":           {own, gcerrors.NotFound, storage.ErrDenied},
 	} {
-		b := newFake(t, &fakeBucket{code: c.code, openErr: c.err}, &BucketOptions{Classify: func(err error) error {
+		b := newFake(t, &fakeBucket{code: c.code, openErr: c.err}, &Options{Classify: func(err error) error {
 			if errors.Is(err, own) {
-				return ErrDenied
+				return storage.ErrDenied
 			}
 			return nil
 		}})
 		_, err := b.Open(t.Context(), "some/key", 0, -1)
 		require.Error(t, err, name)
-		require.Equal(t, c.want, sentinel(err), "%s: %v", name, err)
+		require.Equal(t, c.want, storage.Class(err), "%s: %v", name, err)
 		require.ErrorContains(t, err, "open some/key", name)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, "%s: only the caller's own may show", name)
 	}
@@ -367,7 +370,7 @@ func TestBucketHidesSignedURLs(t *testing.T) {
 	cause := &url.Error{Op: "Get", URL: "https://acct.example/c/k?sv=1&sig=hunter2", Err: syscall.ECONNREFUSED}
 	b := newFake(t, &fakeBucket{openErr: cause}, nil)
 	_, err := b.Open(t.Context(), "k", 0, -1)
-	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorIs(t, err, storage.ErrUnavailable)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.ErrorContains(t, err, "https://acct.example/c/k?...")
 	require.NotContains(t, err.Error(), "hunter2")

@@ -1,4 +1,4 @@
-package storage
+package bucket
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"iter"
 
 	"gocloud.dev/blob"
+
+	"github.com/pondworks/sluice/storage"
 )
 
 // errOrder: a listing that pull and push would misread.
@@ -16,8 +18,8 @@ var errOrder = errors.New("the service does not list keys in byte order")
 // List is Reader.List. What is in the bucket under a name that is no key, such
 // as the markers "folder/" of cloud consoles, is no object of the store and not
 // listed.
-func (s *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
-	return func(yield func(Info, error) bool) {
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+	return func(yield func(storage.Info, error) bool) {
 		it := s.bucket.List(s.listOptions(prefix, after))
 		last, first := "", true
 		for {
@@ -29,18 +31,18 @@ func (s *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 				err = fmt.Errorf("%w: %q follows %q", errOrder, info.Key, last)
 			}
 			if err != nil {
-				yield(Info{}, fmt.Errorf("list %q: %w", prefix, err))
+				yield(storage.Info{}, fmt.Errorf("list %q: %w", prefix, err))
 				return
 			}
 			last, first = info.Key, false
-			if info.Key > after && CheckKey(info.Key) == nil && !yield(info, nil) {
+			if info.Key > after && storage.CheckKey(info.Key) == nil && !yield(info, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Bucket) listOptions(prefix, after string) *blob.ListOptions {
+func (s *Store) listOptions(prefix, after string) *blob.ListOptions {
 	opts := &blob.ListOptions{Prefix: s.prefix + prefix}
 	if s.opts.StartAfter != nil && after != "" {
 		opts.BeforeList = func(as func(any) bool) error {
@@ -50,16 +52,16 @@ func (s *Bucket) listOptions(prefix, after string) *blob.ListOptions {
 	return opts
 }
 
-func (s *Bucket) next(ctx context.Context, it *blob.ListIterator) (Info, error) {
+func (s *Store) next(ctx context.Context, it *blob.ListIterator) (storage.Info, error) {
 	if err := ctx.Err(); err != nil { // a page in memory does not look
-		return Info{}, err
+		return storage.Info{}, err
 	}
 	o, err := it.Next(ctx)
 	if err == io.EOF {
-		return Info{}, err
+		return storage.Info{}, err
 	}
 	if err != nil {
-		return Info{}, s.classified(ctx, opList, err)
+		return storage.Info{}, s.classified(ctx, opList, err)
 	}
-	return Info{Key: o.Key[min(len(s.prefix), len(o.Key)):], Size: o.Size, ModTime: o.ModTime}, nil
+	return storage.Info{Key: o.Key[min(len(s.prefix), len(o.Key)):], Size: o.Size, ModTime: o.ModTime}, nil
 }

@@ -1,4 +1,4 @@
-package storage
+package bucket
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"gocloud.dev/blob"
+
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 const (
@@ -27,18 +29,18 @@ const (
 
 // Create is Creator.Create. It holds about 24 MiB for a large object. If r
 // blocks, it returns only when that Read does: it never leaves r in use.
-func (s *Bucket) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	name, err := s.begin(ctx, opCreate, key)
 	if err != nil {
 		return err
 	}
-	src := newSource(ctx, r, size)
+	src := stream.NewSource(ctx, r, size)
 	if size >= 0 && size <= smallObject {
 		b, err := io.ReadAll(src)
 		if err != nil {
-			return fmt.Errorf("create %s: source: %w", key, err)
+			return fmt.Errorf("create %s: %w", key, &stream.SourceError{Err: err})
 		}
-		src = newSource(ctx, bytes.NewReader(b), size)
+		src = stream.NewSource(ctx, bytes.NewReader(b), size)
 	}
 	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, true))
 }
@@ -50,39 +52,32 @@ var errTorn = errors.New("the service may have stored an incomplete object")
 // the reader failed, unless the context ends first, so a failure of src cancels
 // the context before the driver hears of it. It is always Bucket.Upload: the
 // writer of azureblob panics when a small write fails.
-func (s *Bucket) upload(ctx context.Context, name string, src *source, ifNotExist bool) error {
+func (s *Store) upload(ctx context.Context, name string, src *stream.Source, ifNotExist bool) error {
 	uctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	src.stop = func(error) { cancel() }
+	src.OnFailure(cancel)
 	err := s.bucket.Upload(uctx, name, src, &blob.WriterOptions{
 		ContentType:    "application/octet-stream",
-		BufferSize:     s.bufferSize(src.size),
+		BufferSize:     s.bufferSize(src.Size()),
 		MaxConcurrency: parallelParts,
 		IfNotExist:     ifNotExist,
 	})
-	ended, failed := src.finish()
+	ended, failed := src.Finish()
 	switch {
 	case failed != nil && err == nil:
-		return &sourceError{fmt.Errorf("%w, after: %w", errTorn, failed)}
+		return &stream.SourceError{Err: fmt.Errorf("%w, after: %w", errTorn, failed)}
 	case failed != nil:
-		return &sourceError{failed}
+		return &stream.SourceError{Err: failed}
 	case err == nil && !ended:
 		return errTorn
 	}
 	return err
 }
 
-// sourceError marks an error of the caller's reader, which no driver's
-// classification may touch.
-type sourceError struct{ err error }
-
-func (e *sourceError) Error() string { return "source: " + e.err.Error() }
-func (e *sourceError) Unwrap() error { return e.err }
-
 // bufferSize returns the size of the parts of an object of size bytes
 // (negative: unknown). A small object gets a small buffer, since some drivers
 // allocate it whole; one byte more than the object, so that it fits one request.
-func (s *Bucket) bufferSize(size int64) int {
+func (s *Store) bufferSize(size int64) int {
 	buffer := int64(partSize)
 	if size >= 0 {
 		buffer = max(min(size+1, partSize), (size+maxParts-1)/maxParts)

@@ -1,4 +1,4 @@
-package storage
+package bucket
 
 import (
 	"context"
@@ -12,24 +12,13 @@ import (
 
 	"gocloud.dev/gcerrors"
 	"google.golang.org/api/googleapi"
+
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
-// sentinels are the classes that an error can have, but for the context's and
-// the caller's own.
-var sentinels = []error{ErrNotFound, ErrExists, ErrChanged, ErrDenied, ErrNoBucket, ErrUnavailable, ErrUnsafe, ErrInvalidKey}
-
-// sentinel returns the class that err has already, or nil.
-func sentinel(err error) error {
-	for _, s := range sentinels {
-		if errors.Is(err, s) {
-			return s
-		}
-	}
-	return nil
-}
-
 // fail adds operation, key and class to an error of the bucket; nil stays nil.
-func (s *Bucket) fail(ctx context.Context, op, key string, err error) error {
+func (s *Store) fail(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -38,8 +27,8 @@ func (s *Bucket) fail(ctx context.Context, op, key string, err error) error {
 
 // classified returns err with its class. The context's own error comes first:
 // what a driver says of a call that was cancelled means nothing.
-func (s *Bucket) classified(ctx context.Context, op string, err error) error {
-	var own *sourceError
+func (s *Store) classified(ctx context.Context, op string, err error) error {
+	var own *stream.SourceError
 	if errors.As(err, &own) {
 		return err
 	}
@@ -63,10 +52,10 @@ func (s *Bucket) classified(ctx context.Context, op string, err error) error {
 // no type to recognise).
 func classFor(op string, class error) error {
 	switch {
-	case class == ErrNotFound && (op == opCreate || op == opPut || op == opList):
-		return ErrNoBucket
+	case class == storage.ErrNotFound && (op == opCreate || op == opPut || op == opList):
+		return storage.ErrNoBucket
 	case class == nil && op == opRead:
-		return ErrUnavailable
+		return storage.ErrUnavailable
 	}
 	return class
 }
@@ -83,8 +72,8 @@ const (
 )
 
 // classify returns the sentinel that err stands for, or nil.
-func (s *Bucket) classify(err error) error {
-	if class := sentinel(err); class != nil {
+func (s *Store) classify(err error) error {
+	if class := storage.Class(err); class != nil {
 		return class
 	}
 	if s.opts.Classify != nil {
@@ -112,42 +101,42 @@ func defaultClass(err error) error {
 	}
 	switch {
 	case isDenied(err):
-		return ErrDenied
+		return storage.ErrDenied
 	case isNetwork(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return ErrUnavailable
+		return storage.ErrUnavailable
 	}
 	return codeClass(gcerrors.Code(err))
 }
 
 // apiCodes are the error codes of the S3 protocol that no status tells.
 var apiCodes = map[string]error{
-	"NoSuchKey":                  ErrNotFound,
-	"NoSuchBucket":               ErrNoBucket,
-	"PreconditionFailed":         ErrExists,
-	"ConditionalRequestConflict": ErrUnavailable, // two creators met; either may try again
-	"OperationAborted":           ErrUnavailable,
-	"SlowDown":                   ErrUnavailable,
-	"Throttling":                 ErrUnavailable,
-	"InternalError":              ErrUnavailable,
-	"ServiceUnavailable":         ErrUnavailable,
-	"RequestTimeout":             ErrUnavailable,
-	"AccessDenied":               ErrDenied,
-	"InvalidAccessKeyId":         ErrDenied,
-	"SignatureDoesNotMatch":      ErrDenied,
-	"ExpiredToken":               ErrDenied,
+	"NoSuchKey":                  storage.ErrNotFound,
+	"NoSuchBucket":               storage.ErrNoBucket,
+	"PreconditionFailed":         storage.ErrExists,
+	"ConditionalRequestConflict": storage.ErrUnavailable, // two creators met; either may try again
+	"OperationAborted":           storage.ErrUnavailable,
+	"SlowDown":                   storage.ErrUnavailable,
+	"Throttling":                 storage.ErrUnavailable,
+	"InternalError":              storage.ErrUnavailable,
+	"ServiceUnavailable":         storage.ErrUnavailable,
+	"RequestTimeout":             storage.ErrUnavailable,
+	"AccessDenied":               storage.ErrDenied,
+	"InvalidAccessKeyId":         storage.ErrDenied,
+	"SignatureDoesNotMatch":      storage.ErrDenied,
+	"ExpiredToken":               storage.ErrDenied,
 }
 
 func statusClass(status int) error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return ErrDenied
+		return storage.ErrDenied
 	case http.StatusNotFound:
-		return ErrNotFound
+		return storage.ErrNotFound
 	case http.StatusPreconditionFailed:
-		return ErrExists
+		return storage.ErrExists
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return ErrUnavailable
+		return storage.ErrUnavailable
 	}
 	return nil
 }
@@ -158,7 +147,7 @@ func statusClass(status int) error {
 func isDenied(err error) bool {
 	var google *googleapi.Error
 	if errors.As(err, &google) {
-		return statusClass(google.Code) == ErrDenied
+		return statusClass(google.Code) == storage.ErrDenied
 	}
 	return errors.Is(err, fs.ErrPermission)
 }
@@ -180,13 +169,13 @@ func isNetwork(err error) bool {
 func codeClass(code gcerrors.ErrorCode) error {
 	switch code {
 	case gcerrors.NotFound:
-		return ErrNotFound
+		return storage.ErrNotFound
 	case gcerrors.AlreadyExists, gcerrors.FailedPrecondition:
-		return ErrExists
+		return storage.ErrExists
 	case gcerrors.PermissionDenied:
-		return ErrDenied
+		return storage.ErrDenied
 	case gcerrors.ResourceExhausted, gcerrors.DeadlineExceeded:
-		return ErrUnavailable
+		return storage.ErrUnavailable
 	}
 	return nil
 }

@@ -1,23 +1,31 @@
-package storage
+// Package bucket is a storage.Store over any bucket of gocloud.dev. The drivers
+// of this module are built on it; a host with a *blob.Bucket of its own passes it
+// to [New]. It is a package of its own because gocloud.dev links much that who
+// uses a folder or memory alone does not need.
+package bucket
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"gocloud.dev/blob"
+
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
-// BucketOptions describes what the portable API of gocloud.dev does not tell
+// Options describes what the portable API of gocloud.dev does not tell
 // of a bucket. nil and the zero value suit a memory bucket; for a cloud's
 // bucket, the driver packages of this module fill it in.
-type BucketOptions struct {
+type Options struct {
 	// Prefix is put before every key, with a slash between; "" for none.
 	Prefix string
-	// Classify maps an error of the driver's SDK to one of this package's
-	// sentinels; nil means that it cannot tell, and then the default decides
+	// Classify maps an error of the driver's SDK to one of the
+	// sentinels of package storage; nil means that it cannot tell, and then the default decides
 	// by error codes, HTTP status and network errors. gocloud's own code is not
 	// enough: among others, its gcs driver reports a denied request as "not found".
 	Classify func(error) error
@@ -30,35 +38,35 @@ type BucketOptions struct {
 	MinBuffer int
 }
 
-// Bucket is a Store over a bucket of gocloud.dev. It is also a Deleter and an
-// Overwriter; the latter cannot tell contents apart and so ignores ifMatch.
-// Whether its Create is safe depends on the service: see [Probe].
-type Bucket struct {
+// Store is a storage.Store over a bucket of gocloud.dev. It is also a Deleter and
+// an Overwriter; the latter cannot tell contents apart and so ignores ifMatch.
+// Whether its Create is safe depends on the service: see [storage.Probe].
+type Store struct {
 	bucket *blob.Bucket
 	prefix string // "" or ending in a slash
-	opts   BucketOptions
+	opts   Options
 }
 
 var (
-	_ Store      = (*Bucket)(nil)
-	_ Deleter    = (*Bucket)(nil)
-	_ Overwriter = (*Bucket)(nil)
+	_ storage.Store      = (*Store)(nil)
+	_ storage.Deleter    = (*Store)(nil)
+	_ storage.Overwriter = (*Store)(nil)
 )
 
-// NewBucket returns a Store over b, which stays the caller's to close. opts may
-// be nil. A bucket of fileblob is refused with an error wrapping ErrUnsafe,
-// since it creates by looking first and renaming then, so that two writers can
-// both win, and does not fsync: use [OpenDir] for a folder.
-func NewBucket(b *blob.Bucket, opts *BucketOptions) (*Bucket, error) {
+// New returns a Store over b, which stays the caller's to close. opts may
+// be nil. A bucket of fileblob is refused with an error wrapping
+// storage.ErrUnsafe, since it creates by looking first and renaming then, so that
+// two writers can both win, and does not fsync: use [storage.OpenDir] for a folder.
+func New(b *blob.Bucket, opts *Options) (*Store, error) {
 	if isFileblob(b) {
-		return nil, fmt.Errorf("%w: a fileblob bucket lets two writers of one key both win; open the folder with storage.OpenDir", ErrUnsafe)
+		return nil, fmt.Errorf("%w: a fileblob bucket lets two writers of one key both win; open the folder with storage.OpenDir", storage.ErrUnsafe)
 	}
-	s := &Bucket{bucket: b}
+	s := &Store{bucket: b}
 	if opts != nil {
 		s.opts = *opts
 	}
 	if s.opts.Prefix != "" {
-		if err := CheckKey(s.opts.Prefix); err != nil {
+		if err := storage.CheckKey(s.opts.Prefix); err != nil {
 			return nil, fmt.Errorf("prefix: %w", err)
 		}
 		s.prefix = s.opts.Prefix + "/"
@@ -88,18 +96,18 @@ type probeError struct{}
 func (probeError) Error() string { return "not an error of any driver" }
 
 // key returns the name in the bucket of a key of the store.
-func (s *Bucket) key(key string) (string, error) {
-	if err := CheckKey(key); err != nil {
+func (s *Store) key(key string) (string, error) {
+	if err := storage.CheckKey(key); err != nil {
 		return "", err
 	}
 	if s.prefix == "" {
 		return key, nil
 	}
-	return s.prefix + key, CheckKey(s.prefix + key) // together they may be too long
+	return s.prefix + key, storage.CheckKey(s.prefix + key) // together they may be too long
 }
 
 // begin does what every operation on one key begins with.
-func (s *Bucket) begin(ctx context.Context, op, key string) (string, error) {
+func (s *Store) begin(ctx context.Context, op, key string) (string, error) {
 	name, err := s.key(key)
 	if err != nil {
 		return "", err
@@ -111,7 +119,7 @@ func (s *Bucket) begin(ctx context.Context, op, key string) (string, error) {
 }
 
 // Open is Reader.Open.
-func (s *Bucket) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+func (s *Store) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
 	if off < 0 {
 		return nil, fmt.Errorf("open %s: negative offset %d", key, off)
 	}
@@ -122,21 +130,21 @@ func (s *Bucket) Open(ctx context.Context, key string, off, n int64) (io.ReadClo
 	r, err := s.bucket.NewRangeReader(ctx, name, off, n, nil)
 	if err != nil {
 		if s.endsBefore(ctx, name, off, n, err) {
-			return io.NopCloser(eof{}), nil
+			return http.NoBody, nil
 		}
 		return nil, s.fail(ctx, opOpen, key, err)
 	}
-	return &body{
-		ctx: ctx, what: "read " + key, src: r, left: bytesIn(r.Size(), off, n),
-		classify: func(err error) error { return s.fail(ctx, opRead, key, err) },
+	return &stream.Body{
+		Ctx: ctx, Src: r, Left: stream.BytesIn(r.Size(), off, n),
+		Fail: func(err error) error { return s.fail(ctx, opRead, key, err) },
 	}, nil
 }
 
 // endsBefore reports whether a range was refused because the object ends
 // before its first byte: S3 and Google Cloud Storage answer 416 there. Asking
 // for the size needs no knowledge of any SDK's way to say so.
-func (s *Bucket) endsBefore(ctx context.Context, name string, off, n int64, err error) bool {
-	if (off == 0 && n < 0) || sentinel(s.classify(err)) != nil {
+func (s *Store) endsBefore(ctx context.Context, name string, off, n int64, err error) bool {
+	if (off == 0 && n < 0) || s.classify(err) != nil {
 		return false
 	}
 	attrs, err := s.bucket.Attributes(ctx, name)
@@ -144,25 +152,25 @@ func (s *Bucket) endsBefore(ctx context.Context, name string, off, n int64, err 
 }
 
 // Delete is Deleter.Delete.
-func (s *Bucket) Delete(ctx context.Context, key string) error {
+func (s *Store) Delete(ctx context.Context, key string) error {
 	name, err := s.begin(ctx, opDelete, key)
 	if err != nil {
 		return err
 	}
-	if err = s.fail(ctx, opDelete, key, s.bucket.Delete(ctx, name)); errors.Is(err, ErrNotFound) {
+	if err = s.fail(ctx, opDelete, key, s.bucket.Delete(ctx, name)); errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
 // Get is Overwriter.Get. The tag is always "".
-func (s *Bucket) Get(ctx context.Context, key string) (b []byte, tag string, err error) {
+func (s *Store) Get(ctx context.Context, key string) (b []byte, tag string, err error) {
 	r, err := s.Open(ctx, key, 0, -1)
 	if err != nil {
 		return nil, "", err
 	}
 	defer r.Close() // everything was read; closing can lose nothing
-	b, err = readSmall(r)
+	b, err = stream.ReadSmall(r, storage.MaxSmall)
 	if err != nil {
 		return nil, "", fmt.Errorf("get %s: %w", key, err)
 	}
@@ -170,13 +178,13 @@ func (s *Bucket) Get(ctx context.Context, key string) (b []byte, tag string, err
 }
 
 // Put is Overwriter.Put. It ignores ifMatch and returns the tag "".
-func (s *Bucket) Put(ctx context.Context, key string, b []byte, _ string) (tag string, err error) {
-	if len(b) > MaxSmall {
-		return "", fmt.Errorf("put %s: %w", key, errTooLong)
+func (s *Store) Put(ctx context.Context, key string, b []byte, _ string) (tag string, err error) {
+	if len(b) > storage.MaxSmall {
+		return "", fmt.Errorf("put %s: %w", key, stream.ErrTooLong)
 	}
 	name, err := s.begin(ctx, opPut, key)
 	if err != nil {
 		return "", err
 	}
-	return "", s.fail(ctx, opPut, key, s.upload(ctx, name, bytesSource(b), false))
+	return "", s.fail(ctx, opPut, key, s.upload(ctx, name, stream.Bytes(b), false))
 }
