@@ -3,67 +3,19 @@ package gcs
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/fsouza/fake-gcs-server/fakestorage"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pondworks/sluice/storage"
 )
-
-const testBucket = "pond"
-
-// service is fake-gcs-server, which speaks the JSON API, with a record of
-// what it was asked ("METHOD path?query").
-type service struct {
-	fake   http.Handler
-	before func(http.ResponseWriter, *http.Request) bool // may answer itself: true
-
-	mu       sync.Mutex // guards requests
-	requests []*http.Request
-}
-
-func newService(t *testing.T) (*service, string) {
-	s := &service{}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	fake, err := fakestorage.NewServerWithOptions(fakestorage.Options{
-		NoListener: true, PublicHost: server.Listener.Addr().String(), ExternalURL: server.URL, Writer: io.Discard,
-	})
-	require.NoError(t, err)
-	t.Cleanup(fake.Stop)
-	fake.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: testBucket})
-	s.fake = fake.HTTPHandler()
-	return s, server.URL
-}
-
-func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests = append(s.requests, r.Clone(context.WithoutCancel(r.Context())))
-	s.mu.Unlock()
-	if s.before == nil || !s.before(w, r) {
-		s.fake.ServeHTTP(w, r)
-	}
-}
-
-// take returns the requests since the last take.
-func (s *service) take() []*http.Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	taken := s.requests
-	s.requests = nil
-	return taken
-}
 
 func open(t *testing.T, endpoint string) *store {
 	s, err := storage.OpenConfig(t.Context(), storage.Config{
@@ -179,11 +131,7 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			svc, endpoint := newService(t)
 			svc.before = func(w http.ResponseWriter, _ *http.Request) bool {
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(c.status)
-				_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{
-					"code": c.status, "message": c.message, "errors": []map[string]string{{"reason": c.reason, "message": c.message}},
-				}})
+				refuse(w, c.status, c.message, c.reason)
 				return true
 			}
 			s := open(t, endpoint)

@@ -17,9 +17,7 @@ import (
 )
 
 func TestSuite(t *testing.T) {
-	// The fake takes a time that grows with the square of what it holds; more
-	// than one page is left to TestSuiteServer.
-	opts := &storagetest.Options{LargeSize: 9 << 20, ListKeys: 200}
+	opts := &storagetest.Options{LargeSize: 9 << 20, ListKeys: 2*testPage + 1}
 	storagetest.RunWith(t, opts, func(t *testing.T) storage.Store {
 		_, endpoint := newService(t)
 		return open(t, endpoint)
