@@ -13,10 +13,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// maxRetries bounds the SDK's own retries of one request. storage.Retry sits
-// above and repeats whole operations, but the block of a stream can be sent
-// again only here, where its bytes are still in memory.
-const maxRetries = 2
+// blockRetries is how often a request of an upload that has begun is repeated.
+// All others are tried once: storage.Retry sits above and repeats whole
+// operations, and two layers would multiply. But for a block that means to send
+// everything again, from a source that may be gone, and only here are its bytes
+// still in memory.
+const blockRetries = 2
 
 // newClient builds the client of one container.
 func (s settings) newClient(name string) (*container.Client, error) {
@@ -24,9 +26,8 @@ func (s settings) newClient(name string) (*container.Client, error) {
 		return nil, invalid("the name of the container has characters that no container has")
 	}
 	options := &container.ClientOptions{}
-	options.Retry = policy.RetryOptions{
-		MaxRetries: maxRetries, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 2 * time.Second,
-	}
+	options.Retry = policy.RetryOptions{MaxRetries: -1} // none
+	options.PerCallPolicies = []policy.Policy{patientBlocks{}}
 	options.Transport = discreet{}
 	at := strings.TrimSuffix(s.endpoint, "/") + "/" + name
 	switch {
@@ -60,6 +61,18 @@ func checked(client *container.Client, err error) (*container.Client, error) {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
 	return client, nil
+}
+
+// patientBlocks gives the requests that send and commit blocks their retries.
+type patientBlocks struct{}
+
+func (patientBlocks) Do(r *policy.Request) (*http.Response, error) {
+	if comp := r.Raw().URL.Query().Get("comp"); comp == "block" || comp == "blocklist" {
+		r = r.WithContext(policy.WithRetryOptions(r.Raw().Context(), policy.RetryOptions{
+			MaxRetries: blockRetries, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 2 * time.Second,
+		}))
+	}
+	return r.Next()
 }
 
 // discreet sends requests and keeps the query out of its errors: with a SAS

@@ -45,8 +45,9 @@ func newClient(ctx context.Context, c storage.Config) (*gcstorage.Client, error)
 	// By default the SDK repeats a request until the context ends, and for
 	// uploads WithMaxAttempts does not change that: a Create would hang for as
 	// long as the service is away. storage.Retry sits above and repeats whole
-	// operations. The chunks of an upload session, which could not be read from
-	// their source again, are still sent anew, for up to 32 s each.
+	// operations, and two layers would multiply. The chunks of an upload session
+	// that has begun, which could not be read from their source again, are still
+	// sent anew, for up to 32 s each.
 	client.SetRetry(gcstorage.WithPolicy(gcstorage.RetryNever))
 	return client, nil
 }

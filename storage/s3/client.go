@@ -18,12 +18,14 @@ import (
 )
 
 const (
-	// maxAttempts bounds the SDK's own retries of one request. The decorator
-	// storage.Retry sits above and repeats whole operations, but the part of a
-	// stream can be sent again only here, where its bytes are still in memory.
-	maxAttempts = 3
-	// maxBackoff bounds the wait between two of these attempts.
-	maxBackoff = 2 * time.Second
+	// uploadTries is how often a request of an upload that has begun is tried.
+	// All others are tried once: storage.Retry sits above and repeats whole
+	// operations, and two layers would multiply. But for a part that means to send
+	// everything again, from a source that may be gone, and only here are its
+	// bytes still in memory.
+	uploadTries = 3
+	// uploadBackoff bounds the wait between two of these tries.
+	uploadBackoff = 2 * time.Second
 	// endpointRegion signs requests to an endpoint of its own for which nobody
 	// named a region: such services accept any, this one is their usual default.
 	endpointRegion = "us-east-1"
@@ -56,11 +58,6 @@ func newClient(ctx context.Context, c storage.Config, s settings) (client *awss3
 func loadOptions(c storage.Config, s settings) ([]func(*config.LoadOptions) error, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithLogger(logging.Nop{}), // a library does not print
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
-			})
-		}),
 	}
 	switch {
 	case c.Key.IsZero() != c.Secret.IsZero():
@@ -87,6 +84,7 @@ func loadOptions(c storage.Config, s settings) ([]func(*config.LoadOptions) erro
 // apply sets what the parameters say on top of the SDK's configuration, which
 // may itself name an endpoint (AWS_ENDPOINT_URL_S3).
 func (s settings) apply(o *awss3.Options) {
+	o.Retryer, o.RetryMaxAttempts = aws.NopRetryer{}, 0 // whatever AWS_MAX_ATTEMPTS says
 	if s.endpoint != "" {
 		o.BaseEndpoint = aws.String(s.endpoint)
 	}
@@ -111,6 +109,14 @@ func (s settings) apply(o *awss3.Options) {
 	// checksum as a plain header instead (see checksum).
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
+}
+
+// patient returns the option that gives a request uploadTries, with waits of at
+// most longest between them. Who uses one of
+// it shares its budget of retries, which the SDK keeps for a service in trouble.
+func patient(longest time.Duration) func(*awss3.Options) {
+	r := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = uploadTries, longest })
+	return func(o *awss3.Options) { o.Retryer = r }
 }
 
 func isAWS(endpoint string) bool {

@@ -130,7 +130,7 @@ func (s *store) sendPart(ctx context.Context, key, id string, number int32, b []
 	out, err := s.client.UploadPart(ctx, &awss3.UploadPartInput{
 		Bucket: &s.bucket, Key: s.objectKey(key), UploadId: &id, PartNumber: &number,
 		Body: bytes.NewReader(b), ChecksumCRC32: sum,
-	})
+	}, s.patient)
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
@@ -142,7 +142,7 @@ func (s *store) completeUpload(ctx context.Context, key, id string, parts []type
 		Bucket: &s.bucket, Key: s.objectKey(key), UploadId: &id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 		IfNoneMatch:     aws.String("*"),
-	})
+	}, s.patient)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (s *store) abortUpload(ctx context.Context, key, id string) error {
 	defer cancel()
 	_, err := s.client.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{
 		Bucket: &s.bucket, Key: s.objectKey(key), UploadId: &id,
-	})
+	}, s.patient)
 	if isCode(err, "NoSuchUpload") {
 		return nil // gone already, or published after all
 	}

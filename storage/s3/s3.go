@@ -81,6 +81,6 @@ func (s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	}
 	return &store{
 		bucketStore: reader, client: client, bucket: c.Bucket, prefix: c.Prefix,
-		sse: set.sse, kmsKey: set.kmsKey, checksums: checksums, part: minPart, probing: make(chan struct{}, 1),
+		sse: set.sse, kmsKey: set.kmsKey, checksums: checksums, part: minPart, patient: patient(uploadBackoff), probing: make(chan struct{}, 1),
 	}, nil
 }

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/stretchr/testify/require"
@@ -151,11 +150,6 @@ func open(t *testing.T, endpoint string, params ...string) *store {
 	}
 	s, err := storage.OpenConfig(t.Context(), c, Driver())
 	require.NoError(t, err)
-	s.(*store).part = testPart
+	s.(*store).part, s.(*store).patient = testPart, patient(time.Millisecond)
 	return s.(*store)
-}
-
-// quick is the client of s without the SDK's retries, which wait.
-func quick(s *store) *awss3.Client {
-	return awss3.New(s.client.Options(), func(o *awss3.Options) { o.Retryer = aws.NopRetryer{} })
 }

@@ -32,7 +32,8 @@ type store struct {
 	sse            types.ServerSideEncryption
 	kmsKey         string
 	checksums      bool
-	part           int64 // minPart; tests move less
+	part           int64                // minPart; tests move less
+	patient        func(*awss3.Options) // for the requests of an upload that has begun
 
 	// probing holds a token while probeMultipart runs and guards multipart.
 	probing   chan struct{}

@@ -108,7 +108,6 @@ func TestErrors(t *testing.T) {
 			svc, endpoint := newService(t)
 			svc.before = func(w http.ResponseWriter, _ *http.Request, _ string) bool { reply(w, c.status, c.code); return true }
 			s := open(t, endpoint)
-			s.client = quick(s) // the classes are tested here, not the SDK's patience
 			for op, err := range everyOperation(t, s) {
 				want := c.want
 				if op == "delete" && want == storage.ErrNotFound {
@@ -128,7 +127,6 @@ func TestErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 		s := open(t, "http://"+l.Addr().String())
-		s.client = quick(s)
 		for op, err := range everyOperation(t, s) {
 			assert.ErrorIs(t, err, storage.ErrUnavailable, op)
 		}
