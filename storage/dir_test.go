@@ -24,10 +24,6 @@ import (
 // its objects waits for the disk.
 var fast = &storagetest.Options{LargeSize: 2 << 20, ListKeys: 300}
 
-func TestMemorySuite(t *testing.T) {
-	storagetest.RunWith(t, &storagetest.Options{LargeSize: 2 << 20}, func(*testing.T) storage.Store { return storage.NewMemory() })
-}
-
 func TestDirSuite(t *testing.T) {
 	storagetest.RunWith(t, fast, func(t *testing.T) storage.Store {
 		return openDir(t, filepath.Join(t.TempDir(), "not", "there", "yet"))
