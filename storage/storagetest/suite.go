@@ -1,6 +1,7 @@
 // Package storagetest is the test kit for whoever implements or wraps a
 // storage.Store: [Run] checks that it keeps the promises of package storage,
-// [Count] counts its requests.
+// [Count] counts its requests. [Fault] is for whoever uses a Store: it fails the
+// operation that a test chooses.
 package storagetest
 
 import (
