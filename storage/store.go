@@ -4,8 +4,9 @@
 //
 // Most programs call [Open] with a URL and hand the Store to remote.New. The
 // drivers of the clouds are packages of their own (storage/s3, storage/gcs,
-// storage/azure), so that a program links only the SDKs that it uses. Whoever
-// implements or wraps a Store runs storagetest.Run against it.
+// storage/azure), so that a program links only the SDKs that it uses, and so is
+// storage/bucket, which takes any bucket of gocloud.dev. Whoever implements or
+// wraps a Store runs storagetest.Run against it.
 package storage
 
 import (
