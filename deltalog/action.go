@@ -7,29 +7,38 @@ import (
 	"strconv"
 )
 
-// action takes in one action: an object whose only member says which it is.
+// action takes in one action.
 func (s *scan) action(raw []byte) error {
-	kinds := [...]field{
-		{name: "add"}, {name: "remove"}, {name: "cdc"}, {name: "metaData"}, {name: "protocol"},
-		{name: "commitInfo"}, {name: "checkpoint"}, {name: "contentRoot"},
-	}
-	if err := pick(raw, kinds[:]); err != nil {
+	kind, value, err := oneOf(raw, "add", "remove", "cdc", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot")
+	if err != nil || kind == "" {
 		return err
 	}
-	known := ""
-	for _, k := range kinds {
-		if k.value == nil {
-			continue
-		}
-		if known != "" { // engines differ in which of them they take
-			return fmt.Errorf("%w: one action is both %q and %q", ErrCorrupt, known, k.name)
-		}
-		known = k.name
-		if err := s.take(k.name, k.value); err != nil {
-			return fmt.Errorf("action %q: %w", k.name, err)
-		}
+	if err := s.take(kind, value); err != nil {
+		return fmt.Errorf("action %q: %w", kind, err)
 	}
 	return nil
+}
+
+// oneOf returns which of the kinds an action is, an object whose only member
+// says it, and the member's value; "" if it is of none.
+func oneOf(raw []byte, kinds ...string) (kind string, value []byte, err error) {
+	fields := make([]field, len(kinds))
+	for i, name := range kinds {
+		fields[i].name = name
+	}
+	if err := pick(raw, fields); err != nil {
+		return "", nil, err
+	}
+	for _, f := range fields {
+		if f.value == nil {
+			continue
+		}
+		if kind != "" { // engines differ in which of them they take
+			return "", nil, fmt.Errorf("%w: one action is both %q and %q", ErrCorrupt, kind, f.name)
+		}
+		kind, value = f.name, f.value
+	}
+	return kind, value, nil
 }
 
 func (s *scan) take(kind string, value []byte) error {
@@ -152,33 +161,9 @@ func (s *scan) cdc(value []byte) error {
 	return nil
 }
 
-func (s *scan) metadata(value []byte) error {
-	f := [...]field{{name: "id"}, {name: "configuration"}}
-	if err := pick(value, f[:]); err != nil {
-		return err
-	}
-	m := &Metadata{Configuration: make(map[string]string)}
-	s.c.Metadata = m
-	if f[0].value != nil {
-		var err error
-		if m.ID, err = text(f[0].value); err != nil {
-			return fmt.Errorf("id: %w", err)
-		}
-	}
-	if f[1].value == nil {
-		return nil
-	}
-	if f[1].value[0] != '{' {
-		return fmt.Errorf("%w: configuration is not an object", ErrCorrupt)
-	}
-	return eachMember(f[1].value, func(name string, value []byte) error {
-		v, err := text(value)
-		if err != nil { // a bare number or boolean, which engines take as text
-			v = string(value)
-		}
-		m.Configuration[name] = v
-		return nil
-	})
+func (s *scan) metadata(value []byte) (err error) {
+	s.c.Metadata, err = parseMetadata(value)
+	return err
 }
 
 func (s *scan) protocol(value []byte) error {

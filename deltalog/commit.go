@@ -47,13 +47,6 @@ type Commit struct {
 	SHA256 [sha256.Size]byte // of the commit file
 }
 
-// Metadata is what a metaData action says of the table's identity and
-// properties. The id may change within a history that is sound.
-type Metadata struct {
-	ID            string
-	Configuration map[string]string
-}
-
 // ScanCommit reads a commit file to its end and says what the version needs.
 // Unknown actions and fields are ignored. Memory is bounded by the largest
 // single action and the list of files.

@@ -123,7 +123,7 @@ func TestScanCommitValues(t *testing.T) {
 	assert.Equal(t, int64(9223372036854775807), *c.InCommitTimestamp, "not by way of a float (H17)")
 	assert.Equal(t, "MERGE", c.Operation)
 	assert.Equal(t, &Protocol{3, 7, []string{"v2Checkpoint"}, []string{"v2Checkpoint", "x"}}, c.Protocol)
-	assert.Equal(t, &Metadata{"11aa", map[string]string{"delta.checkpointInterval": "10", "n": "5"}}, c.Metadata)
+	assert.Equal(t, &Metadata{ID: "11aa", Configuration: map[string]string{"delta.checkpointInterval": "10", "n": "5"}}, c.Metadata)
 	assert.Equal(t, []File{{Path: "a b/c", Kind: KindData, Size: 9007199254740993}, {Path: "d", Kind: KindData}}, c.Files)
 }
 

@@ -15,11 +15,15 @@ import (
 )
 
 // Apply publishes the staged files of c.Version and then, when all are
-// durable, its commit file by exclusive create, with c.Modified as its time.
+// durable, its commit file by exclusive create, with c.Modified as its time. The
+// files of c.Checkpoint come between: a commit without the ones below it must
+// never be seen before the checkpoint that makes up for them, for some engines
+// would open the table with rows missing.
 //
 // The same version with the same commit being there already is success. Wraps
 // ErrConflict if the version, or a file that another version names, is there
-// with other content; fs.ErrNotExist if the version before is not there or a
+// with other content; fs.ErrNotExist if the version before is not there and no
+// checkpoint makes up for it, or a
 // file was neither staged nor published before; ErrCorrupt if c makes no sense.
 //
 // After a failure the version is not visible, save when the very last step
@@ -59,6 +63,11 @@ func (c Change) check() error {
 		}
 		seen[f.Path] = true
 	}
+	for _, f := range c.Checkpoint {
+		if of, ok := checkpointOf(f.Path); !ok || of >= 0 && of != c.Version {
+			return fmt.Errorf("%w: %s in a checkpoint of version %d", ErrCorrupt, f.Path, int64(c.Version))
+		}
+	}
 	return nil
 }
 
@@ -78,12 +87,15 @@ func (a *application) run(ctx context.Context) error {
 		return err
 	}
 	if there {
-		return a.removeStaged()
+		return errors.Join(a.removeStaged(), a.dropBelow(ctx))
 	}
 	if err := a.checkPrevious(); err != nil {
 		return err
 	}
 	if err := a.publishFiles(ctx); err != nil {
+		return err
+	}
+	if err := a.publishCheckpoint(ctx); err != nil {
 		return err
 	}
 	if err := a.makeDir(LogDir); err != nil {
@@ -92,7 +104,10 @@ func (a *application) run(ctx context.Context) error {
 	if err := a.syncTouched(ctx); err != nil {
 		return err
 	}
-	return a.publishCommit()
+	if err := a.publishCommit(); err != nil {
+		return err
+	}
+	return a.dropBelow(ctx)
 }
 
 // isApplied reports whether the version is there with the same commit. That
@@ -117,6 +132,9 @@ func conflict(want Staged, got [sha256.Size]byte) error {
 }
 
 func (a *application) checkPrevious() error {
+	if len(a.Checkpoint) > 0 {
+		return a.checkBegin()
+	}
 	if a.Version == 0 {
 		return nil
 	}
@@ -199,7 +217,7 @@ func syncFile(root *os.Root, name string) error {
 // removeStaged removes what was staged for a version that turned out to be
 // there already.
 func (a *application) removeStaged() error {
-	for _, f := range append(slices.Clone(a.Files), a.Commit) {
+	for _, f := range slices.Concat(a.Files, a.Checkpoint, []Staged{a.Commit}) {
 		err := a.root.Remove(stagePath(a.Version, f.Path, f.SHA256))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -9,6 +9,9 @@
 //
 // What a log or a bundle says is not trusted: no path leaves the table's
 // folder or enters its log, and what cannot be copied faithfully is refused by
-// an error that wraps one of this package's values. The package does not read
-// checkpoints and does not interpret the data.
+// an error that wraps one of this package's values. The package does not
+// interpret the data.
+//
+// [Dir.Snapshot] reads the state at a version from a checkpoint and the commits
+// above it, in bounded memory.
 package deltalog

@@ -3,6 +3,7 @@ package deltalog
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -11,6 +12,32 @@ const z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=
 
 // uuidChars is the length of a 16-byte uuid in z85.
 const uuidChars = 20
+
+// vectorID returns the id of a deletion vector, given its descriptor (Delta
+// protocol, "Deletion Vector Descriptor Schema"): what tells apart two states of
+// one file.
+func vectorID(descriptor []byte) (string, error) {
+	f := [...]field{{name: "storageType"}, {name: "pathOrInlineDv"}, {name: "offset"}}
+	if err := pick(descriptor, f[:]); err != nil {
+		return "", fmt.Errorf("deletion vector: %w", err)
+	}
+	id := ""
+	for _, part := range f[:2] {
+		s, err := text(part.value)
+		if err != nil {
+			return "", fmt.Errorf("deletion vector: %s: %w", part.name, err)
+		}
+		id += s
+	}
+	if f[2].value == nil {
+		return id, nil
+	}
+	offset, err := strconv.ParseInt(string(f[2].value), 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("%w: deletion vector: offset: %w", ErrCorrupt, err)
+	}
+	return id + "@" + strconv.FormatInt(offset, 10), nil
+}
 
 // vectorPath returns the path of the file that holds a deletion vector,
 // relative to the table's root, "" if the vector is inline in the log (Delta

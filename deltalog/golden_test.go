@@ -17,11 +17,18 @@ const goldenVariable = "SLUICE_GOLDEN"
 
 // goldenTable is the description that lies beside each golden table.
 type goldenTable struct {
-	name   string
-	folder string
-	Latest int64   `json:"latest_version"`
-	Logged []int64 `json:"commit_versions"`
-	ID     string  `json:"table_id"`
+	name             string
+	folder           string
+	Latest           int64    `json:"latest_version"`
+	Logged           []int64  `json:"commit_versions"`
+	ID               string   `json:"table_id"`
+	PartitionColumns []string `json:"partition_columns"`
+	Protocol         struct {
+		Reader         int      `json:"minReaderVersion"`
+		Writer         int      `json:"minWriterVersion"`
+		ReaderFeatures []string `json:"readerFeatures"`
+		WriterFeatures []string `json:"writerFeatures"`
+	} `json:"protocol"`
 	Active []struct {
 		Path   string `json:"path"` // as in the log
 		Size   int64  `json:"size"`
@@ -79,7 +86,6 @@ func goldenCommits(t testing.TB) (commits [][]byte) {
 // shows: at the tip, in a commit, or in its protocol.
 var refusedTables = map[string]struct{ tip, scan, protocol error }{
 	"delta__versions-not-contiguous":       {tip: ErrCorrupt},
-	"delta-rs__checkpoints_vacuumed":       {tip: ErrUnsupported},
 	"delta-rs__table-with-domain-metadata": {tip: ErrUnsupported},
 	"delta__canonicalized-paths-normal-a":  {scan: ErrUnsupported},
 	"delta-rs__simple_table_features":      {protocol: ErrUnsupported},
@@ -122,10 +128,14 @@ func TestGolden(t *testing.T) {
 // replayGolden reads all commits and compares what is live at the end with
 // what others found.
 func replayGolden(t *testing.T, g goldenTable, d *Dir, tip Version, scanErr, protocolErr error) {
-	var live Live
 	simple := map[string]bool{} // adds minus removes, by path alone
 	id := ""
 	var refused error
+	start, err := d.Start(t.Context())
+	require.NoError(t, err)
+	if start > 0 {
+		return // the commits are only part of the table: see TestGoldenSnapshots
+	}
 	for v := range tip + 1 {
 		f, err := d.OpenCommit(t.Context(), v)
 		require.NoError(t, err)
@@ -138,7 +148,6 @@ func replayGolden(t *testing.T, g goldenTable, d *Dir, tip Version, scanErr, pro
 			require.ErrorIs(t, err, scanErr)
 			return
 		}
-		require.NoError(t, live.Apply(openCommit(t, d, v)))
 		for _, path := range c.Removed {
 			delete(simple, path)
 		}
@@ -160,18 +169,11 @@ func replayGolden(t *testing.T, g goldenTable, d *Dir, tip Version, scanErr, pro
 	require.NoError(t, scanErr, "it was not refused")
 	require.ErrorIs(t, refused, protocolErr)
 	assert.Equal(t, g.ID, id)
-	compareLive(t, g, d, simple, live.Paths())
+	compareLive(t, g, d, simple)
 }
 
-func openCommit(t *testing.T, d *Dir, v Version) io.Reader {
-	f, err := d.OpenCommit(t.Context(), v)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	return f
-}
-
-func compareLive(t *testing.T, g goldenTable, d *Dir, simple, live map[string]bool) {
-	wantData, wantAll := map[string]bool{}, map[string]bool{}
+func compareLive(t *testing.T, g goldenTable, d *Dir, live map[string]bool) {
+	want := map[string]bool{}
 	check := func(path string, size int64, onDisk bool) {
 		f, got, err := d.OpenFile(t.Context(), path)
 		if !onDisk {
@@ -187,13 +189,11 @@ func compareLive(t *testing.T, g goldenTable, d *Dir, simple, live map[string]bo
 	for _, a := range g.Active {
 		path, err := DecodePath(a.Path)
 		require.NoError(t, err)
-		wantData[path], wantAll[path] = true, true
+		want[path] = true
 		check(path, a.Size, a.OnDisk)
 		if a.DV != nil && a.DV.File != "" {
-			wantAll[a.DV.File] = true
 			check(a.DV.File, 0, a.DV.OnDisk)
 		}
 	}
-	assert.Equal(t, wantData, simple)
-	assert.Equal(t, wantAll, live)
+	assert.Equal(t, want, live)
 }

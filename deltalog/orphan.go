@@ -87,7 +87,8 @@ func (a *application) stagedPaths() (map[string]bool, error) {
 }
 
 // namedInLog returns which of the files some commit of the table names, as
-// needed or as removed.
+// needed or as removed. Where the log begins at a checkpoint, which may name any
+// file, all count as named.
 func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, error) {
 	named := make(map[string]bool, len(files)) // false: looked for
 	for _, f := range files {
@@ -101,6 +102,12 @@ func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, 
 	versions, err := d.versions()
 	if err != nil {
 		return nil, err
+	}
+	if len(versions) > 0 && versions[0] > 0 {
+		for path := range named {
+			note(path)
+		}
+		return named, nil
 	}
 	for _, v := range versions {
 		f, err := d.OpenCommit(ctx, v)

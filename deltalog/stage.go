@@ -46,13 +46,14 @@ func (c contextReader) Read(p []byte) (int, error) {
 }
 
 // Stage keeps the bytes of one file of version v aside, invisible to readers
-// of the table. path is decoded; the commit's is v.CommitPath(), and for every
-// other the errors are those of DecodePath. The bytes are durable on return;
+// of the table. path is decoded; the commit's is v.CommitPath(), a checkpoint's
+// files have their names in the log, and for every other the errors are those of
+// DecodePath. The bytes are durable on return;
 // their name becomes so when Apply publishes it. Staging a path again with
 // other bytes keeps both, and Apply takes those whose digest it is given. If r
 // fails, its error is returned and nothing is staged.
 func (d *Dir) Stage(ctx context.Context, v Version, path string, r io.Reader) error {
-	if path != v.CommitPath() {
+	if _, ok := checkpointOf(path); !ok && path != v.CommitPath() {
 		if err := checkPath(path); err != nil {
 			return err
 		}

@@ -26,6 +26,14 @@ type Change struct {
 	Commit   Staged    // Path is Version.CommitPath()
 	Modified time.Time // for the commit file
 	Files    []Staged  // staged under Version
+	// Checkpoint are the files of a complete checkpoint of Version that a replica
+	// begins with: none of the versions before is there. Nil if Version follows
+	// the one before.
+	Checkpoint []Staged
+	// Jump lets the replica leave a hole: where Checkpoint is given, the log may
+	// end anywhere below Version. What it has below Version is removed, as Delta's
+	// metadata cleanup would, once Version is visible.
+	Jump bool
 }
 
 // State is what stands at a table's place.

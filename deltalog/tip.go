@@ -2,36 +2,56 @@ package deltalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 )
 
 // Tip returns the newest version, from a listing of the log. A newest commit
 // that is empty or ends in the middle is not there yet. Wraps ErrNoTable if
-// there is no log or no complete commit, ErrUnsupported if commits are missing
-// but a checkpoint makes up for them, ErrCorrupt if nothing does.
+// there is no log or no complete commit, ErrCorrupt if commits are missing and no
+// complete checkpoint makes up for them, ErrUnsupported if one does but no commit
+// follows.
 func (d *Dir) Tip(ctx context.Context) (Version, error) {
-	if err := ctx.Err(); err != nil {
+	_, tip, err := d.span(ctx)
+	if err != nil {
 		return 0, err
+	}
+	return d.complete(ctx, tip)
+}
+
+// Start returns the oldest version at which a reader of the log can begin and
+// go on to the newest one: 0 if all commits are there, else the first above the
+// hole that has its commit and a complete checkpoint, which may be that of the
+// version before. Errors are those of Tip.
+func (d *Dir) Start(ctx context.Context) (Version, error) {
+	start, _, err := d.span(ctx)
+	return start, err
+}
+
+// span returns where a reader can begin, and the newest version.
+func (d *Dir) span(ctx context.Context) (start, tip Version, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
 	}
 	root, err := d.open()
 	if err != nil {
-		return 0, noTable(err)
+		return 0, 0, noTable(err)
 	}
 	defer root.Close()
 	l, err := readLog(root)
 	if err != nil {
-		return 0, noTable(err)
+		return 0, 0, noTable(err)
 	}
-	tip, err := l.tip(func(v Version) (bool, error) { return hasCommit(root, v) })
+	r, err := l.newestRun(func(v Version) (bool, error) { return hasCommit(root, v) })
+	if err == nil {
+		start, err = l.start(r)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", d.folder, err)
+		return 0, 0, fmt.Errorf("%s: %w", d.folder, err)
 	}
-	return d.complete(ctx, tip)
+	return start, r.last, nil
 }
 
 func noTable(err error) error {
@@ -121,34 +141,21 @@ func hasCommit(root *os.Root, v Version) (bool, error) {
 	return err == nil, err
 }
 
-// maxHint bounds, in bytes, what is read of the hint file; it holds a few
-// numbers and at most a schema.
-const maxHint = 16 << 20
-
 // lastCheckpoint reads the version from the hint file, 0 if the file is absent
 // or makes no sense: it is only a hint.
 func lastCheckpoint(root *os.Root) (Version, error) {
-	f, err := root.Open(LogDir + "/_last_checkpoint")
+	f, err := root.Open(hintPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxHint))
+	h, err := readHint(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
-		return 0, err
-	}
-	var hint struct {
-		Version Version `json:"version"`
-	}
-	if json.Unmarshal(b, &hint) != nil {
-		return 0, nil
-	}
-	return hint.Version, nil
+	return h.Version, err
 }
 
 // versions returns the versions that the log has, ascending; none if there is

@@ -1,0 +1,67 @@
+package deltalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Metadata is what a metaData action says of the table's identity, schema and
+// properties. The id may change within a history that is sound.
+type Metadata struct {
+	ID               string
+	Configuration    map[string]string // the table's properties
+	SchemaString     string            // the schema as JSON; "" if not stated
+	PartitionColumns []string          // by their logical names
+}
+
+func parseMetadata(value []byte) (*Metadata, error) {
+	f := [...]field{{name: "id"}, {name: "configuration"}, {name: "schemaString"}, {name: "partitionColumns"}}
+	if err := pick(value, f[:]); err != nil {
+		return nil, err
+	}
+	m := &Metadata{Configuration: make(map[string]string)}
+	for i, into := range map[int]*string{0: &m.ID, 2: &m.SchemaString} {
+		if f[i].value == nil {
+			continue
+		}
+		var err error
+		if *into, err = text(f[i].value); err != nil {
+			return nil, fmt.Errorf("%s: %w", f[i].name, err)
+		}
+	}
+	if f[3].value != nil {
+		if err := json.Unmarshal(f[3].value, &m.PartitionColumns); err != nil {
+			return nil, fmt.Errorf("%w: partitionColumns: %w", ErrCorrupt, err)
+		}
+	}
+	if f[1].value == nil {
+		return m, nil
+	}
+	if f[1].value[0] != '{' {
+		return nil, fmt.Errorf("%w: configuration is not an object", ErrCorrupt)
+	}
+	return m, eachMember(f[1].value, func(name string, value []byte) error {
+		v, err := text(value)
+		if err != nil { // a bare number or boolean, which engines take as text
+			v = string(value)
+		}
+		m.Configuration[name] = v
+		return nil
+	})
+}
+
+// defaultCheckpointInterval applies where the table does not state one.
+const defaultCheckpointInterval = 100
+
+// WantsCheckpoint reports whether a writer of the table would follow version v
+// with a checkpoint: every delta.checkpointInterval versions, 100 if that is
+// not stated or no positive number, and never version 0 (as Delta's own writers
+// do it).
+func (m *Metadata) WantsCheckpoint(v Version) bool {
+	interval, err := strconv.ParseInt(m.Configuration["delta.checkpointInterval"], 10, 64)
+	if err != nil || interval <= 0 {
+		interval = defaultCheckpointInterval
+	}
+	return v > 0 && int64(v)%interval == 0
+}
