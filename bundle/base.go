@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -31,6 +33,9 @@ type Base struct {
 	Index File `json:"index"`
 	// Live counts what Index lists, in files and bytes.
 	Live Totals `json:"live"`
+	// Absent are paths that the version needs and that the source no longer had;
+	// a later version had removed them.
+	Absent []string `json:"absent,omitempty"`
 	// Previous is the version of the base before this one; nil if there is none
 	// or it is not known.
 	Previous *int64 `json:"previous,omitempty"`
@@ -44,8 +49,10 @@ type Totals struct {
 
 // EncodeBase writes a base to w as Encode writes a bundle: first the carried
 // files, then the checkpoint, the commit, the index, and at the end b itself.
-// Sizes, digests and places are filled in; open yields the index under
-// [IndexPath]. It returns the finished description; errors are those of Encode.
+// Sizes, digests and places are filled in, and so are the totals of b.Live as far
+// as the carried files make them up. Under [IndexPath] open yields the index
+// without these, which are added here. It returns the finished description;
+// errors are those of Encode.
 func (c *Codec) EncodeBase(ctx context.Context, w io.Writer, b Base, open OpenFunc) (Base, error) {
 	b, err := c.draftBase(b)
 	if err != nil {
@@ -53,12 +60,8 @@ func (c *Codec) EncodeBase(ctx context.Context, w io.Writer, b Base, open OpenFu
 	}
 	p := c.packer(ctx, w, open)
 	defer p.frames.abandon()
-	for _, f := range b.parts() {
-		if err := p.add(f, b.Modified); err != nil {
-			return Base{}, inMember(f.Path, err)
-		}
-	}
-	if err := p.settle(); err != nil {
+	slices.SortFunc(b.Files, func(f, g File) int { return cmp.Compare(f.Path, g.Path) })
+	if err := p.base(&b); err != nil {
 		return Base{}, err
 	}
 	raw, err := marshal(b)
@@ -69,6 +72,51 @@ func (c *Codec) EncodeBase(ctx context.Context, w io.Writer, b Base, open OpenFu
 		return Base{}, err
 	}
 	return b, nil
+}
+
+// base packs the members and completes b on the way.
+func (p *packer) base(b *Base) error {
+	for _, f := range b.parts() {
+		if f == &b.Index {
+			if err := p.indexCarried(b); err != nil {
+				return inMember(f.Path, err)
+			}
+		}
+		if err := p.add(f, b.Modified); err != nil {
+			return inMember(f.Path, err)
+		}
+	}
+	return p.settle()
+}
+
+// indexCarried makes the index that is opened from now on end in the files that
+// b carries, whose places are known only here.
+func (p *packer) indexCarried(b *Base) error {
+	if err := p.settle(); err != nil {
+		return err
+	}
+	var lines []byte
+	for _, f := range b.Files {
+		var err error
+		if lines, err = AppendIndex(lines, IndexEntry{File: f, Version: b.Version, InBase: true}); err != nil {
+			return err
+		}
+		b.Live.Files++
+		b.Live.Bytes += f.Size
+	}
+	open := p.open
+	p.open = func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+		r, size, err := open(ctx, path)
+		if err != nil {
+			return nil, 0, err
+		}
+		both := io.MultiReader(r, bytes.NewReader(lines))
+		return struct {
+			io.Reader
+			io.Closer
+		}{both, r}, size + int64(len(lines)), nil
+	}
+	return nil
 }
 
 func (c *Codec) draftBase(b Base) (Base, error) {
@@ -135,6 +183,7 @@ func (b Base) clone() Base {
 	b.Modified = b.Modified.UTC().Round(0)
 	b.Checkpoint = append([]File{}, b.Checkpoint...)
 	b.Files = append([]File{}, b.Files...)
+	b.Absent = slices.Clone(b.Absent)
 	if b.Previous != nil {
 		previous := *b.Previous
 		b.Previous = &previous
@@ -186,6 +235,14 @@ func (b Base) check() error {
 		}
 		if err := checkNew(paths, f.Path); err != nil {
 			return err
+		}
+	}
+	for _, path := range b.Absent {
+		if err := CheckPath(path); err != nil {
+			return fmt.Errorf("absent: %w", err)
+		}
+		if err := checkNew(paths, path); err != nil {
+			return fmt.Errorf("absent: %w", err)
 		}
 	}
 	for _, f := range b.Files {

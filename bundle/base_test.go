@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,15 +20,9 @@ func base7(t testing.TB) ([]byte, Base, tree) {
 		"a b.parquet": randomBytes(300 << 10), checkpointOf7: []byte("a checkpoint"),
 		"_delta_log/_sidecars/s-1.parquet": []byte("a sidecar"), commitPath(7): commitOf(7),
 	}
-	var index []byte
-	for _, e := range []IndexEntry{
-		{File: File{Path: "a b.parquet", Kind: KindData, Size: 300 << 10, SHA256: digestOf(files["a b.parquet"])}, Version: 7, InBase: true},
-		{File: File{Path: "x=1/c.parquet", Kind: KindData, Size: 5, SHA256: Digest{5}, Place: &Place{1, 2, 3}}, Version: 3},
-	} {
-		var err error
-		index, err = AppendIndex(index, e)
-		require.NoError(t, err)
-	}
+	elsewhere := IndexEntry{File: File{Path: "x=1/c.parquet", Kind: KindData, Size: 5, SHA256: Digest{5}, Place: &Place{1, 2, 3}}, Version: 3}
+	index, err := AppendIndex(nil, elsewhere)
+	require.NoError(t, err)
 	files[IndexPath(7)] = index
 	previous := int64(3)
 	var b bytes.Buffer
@@ -35,7 +30,7 @@ func base7(t testing.TB) ([]byte, Base, tree) {
 		Version: 7, Modified: modified, Timestamp: 1700000000007, Operation: "WRITE",
 		Files:      []File{{Path: "a b.parquet", Kind: KindData}},
 		Checkpoint: []File{{Path: checkpointOf7, Kind: KindCheckpoint}, {Path: "_delta_log/_sidecars/s-1.parquet", Kind: KindCheckpoint}},
-		Live:       Totals{Files: 2, Bytes: 300<<10 + 5}, Previous: &previous,
+		Live:       Totals{Files: 1, Bytes: 5}, Previous: &previous, Absent: []string{"vacuumed.parquet"},
 	}, files.open)
 	require.NoError(t, err)
 	return b.Bytes(), done, files
@@ -48,6 +43,10 @@ func TestBaseRoundTrip(t *testing.T) {
 	got, err := c.DecodeBase(t.Context(), bytes.NewReader(raw), u.put)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
+	assert.Equal(t, Totals{Files: 2, Bytes: 300<<10 + 5}, got.Live)
+	assert.Equal(t, got.Index.SHA256, digestOf(u.files[IndexPath(7)]))
+	index := u.files[IndexPath(7)]
+	files[IndexPath(7)] = index
 	assert.Equal(t, files, u.files)
 
 	tail, err := c.ReadBase(t.Context(), int64(len(raw)), rangesOf(raw, nil))
@@ -55,14 +54,16 @@ func TestBaseRoundTrip(t *testing.T) {
 	assert.Equal(t, want, tail)
 
 	var entries []IndexEntry
-	for e, err := range ReadIndex(bytes.NewReader(u.files[IndexPath(7)])) {
+	for e, err := range ReadIndex(bytes.NewReader(index)) {
 		require.NoError(t, err)
 		entries = append(entries, e)
 	}
 	require.Len(t, entries, 2)
-	assert.Equal(t, &Place{1, 2, 3}, entries[1].Place)
-	assert.Equal(t, int64(3), entries[1].Version)
-	assert.True(t, entries[0].InBase)
+	assert.Equal(t, &Place{1, 2, 3}, entries[0].Place)
+	assert.Equal(t, int64(3), entries[0].Version)
+	assert.Equal(t, IndexEntry{File: got.Files[0], Version: 7, InBase: true}, entries[1])
+	require.NoError(t, c.Extract(t.Context(), bytes.NewReader(raw), 0, []File{entries[1].File}, u.put))
+	assert.Equal(t, files["a b.parquet"], u.files["a b.parquet"])
 }
 
 func TestReadIndexRefuses(t *testing.T) {
@@ -70,6 +71,8 @@ func TestReadIndexRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"cut":              good[:len(good)-1],
 		"order":            good + good,
+		"version order":    strings.Replace(good, `"version":1`, `"version":2`, 1) + good,
+		"base first":       strings.Replace(good, `"version":1`, `"version":1,"in_base":true`, 1) + good,
 		"blank line":       "\n",
 		"path":             `{"path":"../a","kind":"data","size":1,"sha256":"` + Digest{}.String() + `","version":1}` + "\n",
 		"negative version": `{"path":"a","kind":"data","size":1,"sha256":"` + Digest{}.String() + `","version":-1}` + "\n",
@@ -156,6 +159,7 @@ func baseRecipes(all map[string]recipe) {
 	})
 	all["b3-previous"] = badBase("B3", "corrupt", "after a base of a later version", func(f *forgery) { f.manifest["previous"] = 1 })
 	all["b3-newer"] = badBase("M2", "unsupported", "a base of format 2", func(f *forgery) { f.manifest["format"] = 2 })
+	all["b3-absent"] = badBase("B3", "corrupt", "a file that is there and absent", func(f *forgery) { f.manifest["absent"] = []any{"a"} })
 	all["b3-content"] = badBase("B3", "corrupt", "a file of other content", func(f *forgery) { f.members[0].body[0] ^= 1 })
 	all["b3-live"] = badBase("B3", "corrupt", "less than no live files", func(f *forgery) { f.manifest["live"] = map[string]any{"files": -1} })
 }

@@ -36,7 +36,7 @@ func (v Version) checkBegin() error {
 	switch {
 	case (v.Previous == nil) != (v.Version == 0 || v.Gap != nil):
 		return corruptf("version %d: previous must be null for version 0 and after a gap, and else nowhere", v.Version)
-	case v.Gap != nil && (v.Gap.From < 0 || v.Gap.From >= v.Version):
+	case v.Gap != nil && (v.Version == 0 || v.Gap.From < 0 || v.Gap.From > v.Version):
 		return corruptf("version %d: gap from %d", v.Version, v.Gap.From)
 	}
 	return nil

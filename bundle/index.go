@@ -3,6 +3,7 @@ package bundle
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,13 +11,27 @@ import (
 )
 
 // IndexEntry is a live file in the index of a base: one JSON object on a line.
-// The entries ascend by path in byte order.
+// See [IndexEntry.Compare] for their order, which lets a restore go from one
+// object to the next without holding the index.
 type IndexEntry struct {
 	File
 	// Version is the number in the key of the object that holds the file: a
 	// bundle, or a base if InBase is set.
 	Version int64 `json:"version"`
 	InBase  bool  `json:"in_base,omitempty"`
+}
+
+// Compare orders entries as an index does: by Version, those in the bundle
+// before those in the base, then by path in byte order.
+func (e IndexEntry) Compare(f IndexEntry) int {
+	inBase := 0
+	if e.InBase != f.InBase {
+		inBase = -1
+		if e.InBase {
+			inBase = 1
+		}
+	}
+	return cmp.Or(cmp.Compare(e.Version, f.Version), inBase, cmp.Compare(e.Path, f.Path))
 }
 
 // maxIndexLine bounds a line of an index in bytes: two paths would not fill it.
@@ -28,25 +43,25 @@ func AppendIndex(b []byte, e IndexEntry) ([]byte, error) {
 	return append(b, line...), err
 }
 
-// ReadIndex yields the entries of an index. It ends after an error, which wraps
+// ReadIndex yields the entries of an index in their order. It ends after an error, which wraps
 // [ErrCorrupt] unless it is one of r, with [ErrUnsupported] for an unknown kind
 // of file.
 func ReadIndex(r io.Reader) iter.Seq2[IndexEntry, error] {
 	return func(yield func(IndexEntry, error) bool) {
 		lines := bufio.NewReaderSize(r, maxIndexLine)
-		last := ""
+		var last IndexEntry
 		for {
 			e, err := nextEntry(lines)
 			if err == io.EOF { // itself: a line that is cut short wraps it
 				return
 			}
-			if err == nil && e.Path <= last {
-				err = corruptf("index: %q stands after %q", e.Path, last)
+			if err == nil && last.Path != "" && e.Compare(last) <= 0 {
+				err = corruptf("index: %q of %d stands after %q of %d", e.Path, e.Version, last.Path, last.Version)
 			}
 			if !yield(e, err) || err != nil {
 				return
 			}
-			last = e.Path
+			last = e
 		}
 	}
 }

@@ -70,7 +70,9 @@ type Version struct {
 }
 
 // Gap is a hole in the history that was there already at the source when the
-// version after it was pushed: the versions From up to the one before.
+// version after it was pushed: the versions From up to the one before. If From
+// is the version itself none is missing, but the source could no longer prove
+// that it follows the one before.
 type Gap struct {
 	From int64 `json:"from"`
 }

@@ -356,9 +356,9 @@ func chainRecipes(all map[string]recipe) {
 		f.onlyVersion(1, digestOf(commitOf(0)))
 		f.version(0)["gap"] = map[string]any{"from": 0}
 	})
-	all["m7-gap-of-nothing"] = bad("M7", "corrupt", "a gap that begins at the version itself", func(f *forgery) {
+	all["m7-gap-above"] = bad("M7", "corrupt", "a gap that begins above the version", func(f *forgery) {
 		f.onlyVersion(1, nil)
-		f.version(0)["gap"] = map[string]any{"from": 1}
+		f.version(0)["gap"] = map[string]any{"from": 2}
 	})
 	all["m9-negative"] = bad("M9", "corrupt", "a place before the bundle", func(f *forgery) {
 		f.file(0)["place"] = map[string]any{"offset": -1, "length": 1, "skip": 0}

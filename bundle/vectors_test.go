@@ -74,7 +74,7 @@ func (v vector) decode(t testing.TB) (u unpacked, err error) {
 // header: every later reader must still read these very bytes.
 func TestGoodVectorsArePinned(t *testing.T) {
 	pinned := map[string]string{
-		"good-base.txt":         "5c0cb5d8be82bb9a921233517dd557adb226b1f7b05b180101a03c1caec3db06",
+		"good-base.txt":         "b9deb66c617d3d65a5f616daa6dfbbbcc390fca09165f20dfc2209cf057d8618",
 		"good-frames.txt":       "edeacb9766b68b4ffca98f932d997beb876fcad8e0f13cc366b2b237f7022109",
 		"good-gap.txt":          "7a42fa2ede826de3ea39834cbf64363b6b8f678e7320551be009f0bf620a3b4a",
 		"good-one-version.txt":  "68c8060e2d90b6f6c1dd251dc2e8706992c043b90e22ff75533f3cabd09d423b",
