@@ -88,7 +88,7 @@ var hints = []struct {
 	hint  string
 }{
 	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder"},
-	{ErrGap, "push the missing versions again from a table that has them, or init a new replica up to the version before"},
+	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
@@ -134,6 +134,22 @@ func at(v deltalog.Version, key string, err error) error {
 	}
 	return &Error{Version: &v, Key: key, Err: err}
 }
+
+// gapAt is met where a version that follows a recorded gap would be applied to
+// a replica that has a version below it.
+type gapAt struct {
+	version deltalog.Version // after the gap
+	from    deltalog.Version // the first that is missing
+}
+
+func (g *gapAt) Error() string {
+	if g.from == g.version {
+		return fmt.Sprintf("%v: the source could not prove that version %d follows the one before", ErrGap, int64(g.version))
+	}
+	return fmt.Sprintf("%v: versions %d to %d were gone at the source before they were pushed", ErrGap, int64(g.from), int64(g.version-1))
+}
+
+func (g *gapAt) Unwrap() error { return ErrGap }
 
 // diverged names both contents of a version.
 func diverged(v deltalog.Version, here, there bundle.Digest) error {

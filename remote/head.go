@@ -10,14 +10,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
 
-func newIdentity(tableID string, extra bool, now time.Time, w bundle.Writer) *identity {
+func newIdentity(tableID string, first deltalog.Version, extra bool, now time.Time, w bundle.Writer) *identity {
 	return &identity{
 		Format:    storeFormat,
 		Lineage:   uuid.NewString(),
 		TableID:   tableID,
+		First:     first,
 		Extra:     extra,
 		CreatedAt: now.UTC().Truncate(time.Millisecond),
 		Writer:    w,
@@ -53,7 +55,7 @@ func (s *session) updateHead(ctx context.Context, pos *position) error {
 }
 
 func (s *session) putHead(ctx context.Context, pos *position, ifMatch string) (tag string, err error) {
-	b, err := encodeRecord(head{storeFormat, pos.identity.Lineage, pos.last, pos.commit, pos.time})
+	b, err := encodeRecord(head{storeFormat, pos.identity.Lineage, pos.last, pos.commit, pos.time, pos.base})
 	if err != nil {
 		return "", err
 	}

@@ -16,12 +16,13 @@ type marker struct {
 	Target  deltalog.Version `json:"target"`
 }
 
-// Init rebuilds the table from the store, version by version, up to
-// Options.Target or the newest one. The place of the table must be empty, or
-// hold an unfinished Init of the same store, or the beginning of the very
-// same history; the last two are carried on. Else it wraps ErrNotEmpty and
-// touches nothing. It wraps ErrEmptyStore if there is nothing to restore, and
-// ErrGap if a version up to the target is missing.
+// Init rebuilds the table from the store up to Options.Target,
+// Options.TargetTime or the newest version, with as much of its history as
+// Options.History says. The place of the table must be empty, or hold an
+// unfinished Init of the same store, or the beginning of the very same history;
+// the last two are carried on. Else it wraps ErrNotEmpty and touches nothing. It
+// wraps ErrEmptyStore if there is nothing to restore, and ErrGap if the target,
+// or a version that it takes to get there, is missing.
 func (r *Replicator) Init(ctx context.Context) (Report, error) {
 	return r.do(ctx, "init", (*session).init)
 }
@@ -31,15 +32,15 @@ func (s *session) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	id, target, err := s.initTarget(ctx)
+	g, err := s.goal(ctx)
 	if err != nil {
 		return err
 	}
-	tip, err := s.initTip(ctx, table, id, target)
+	tip, err := s.initTip(ctx, table, g)
 	if err != nil {
 		return err
 	}
-	note, err := json.Marshal(marker{storeFormat, id.Lineage, target})
+	note, err := json.Marshal(marker{storeFormat, g.identity.Lineage, g.target})
 	if err != nil {
 		return err
 	}
@@ -49,58 +50,47 @@ func (s *session) init(ctx context.Context) error {
 	if err := table.Discard(ctx); err != nil { // left by an init that was killed
 		return err
 	}
-	s.expect(int(target - nextOf(tip) + 1))
-	if _, err := s.replay(ctx, table, tip, target); err != nil {
+	if err := s.initTo(ctx, table, tip, g); err != nil {
 		return err
 	}
 	return table.SetMarker(ctx, nil)
 }
 
-// initTarget reads whose store this is and settles on the version to go to.
-func (s *session) initTarget(ctx context.Context) (*identity, deltalog.Version, error) {
-	id, err := s.readIdentity(ctx)
-	if err != nil {
-		return nil, 0, err
+// initTo restores what lies between tip and the goal.
+func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
+	if (tip == nil || tip.version < g.run.first) && g.base != nil {
+		if tip, err = s.restoreBase(ctx, table, g.base.Version, tip != nil); err != nil {
+			return err
+		}
 	}
-	versions, err := listVersions(ctx, s.store)
-	if err != nil {
-		return nil, 0, err
+	s.expect(int(g.target - nextOf(tip) + 1))
+	_, err = s.replayAcross(ctx, table, tip, g.target)
+	return err
+}
+
+// replayAcross is replay for an init, whose replica nobody reads yet: it takes
+// the base wherever the history turns out to have a gap.
+func (s *session) replayAcross(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version) (*tipState, error) {
+	for {
+		moved, err := s.replay(ctx, table, tip, last)
+		var gap *gapAt
+		if !errors.As(err, &gap) {
+			return moved, err
+		}
+		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil); err != nil {
+			return moved, err
+		}
 	}
-	if id == nil && len(versions) > 0 {
-		return nil, 0, fmt.Errorf("%w: there are bundles, but %s is missing", ErrCorrupt, identityKey)
-	}
-	if id == nil || len(versions) == 0 {
-		return nil, 0, ErrEmptyStore
-	}
-	if want := s.opts.SourceID; want != "" && want != id.Lineage && want != id.TableID {
-		return nil, 0, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
-	}
-	end, found := gapFreeEnd(versions, id.First)
-	newest := versions[len(versions)-1].Version
-	if !found {
-		return nil, 0, fmt.Errorf("%w: versions %d to %d", ErrGap, int64(id.First), int64(versions[0].Version-1))
-	}
-	if s.opts.Target == nil {
-		return id, end, nil
-	}
-	target := *s.opts.Target
-	if target < id.First {
-		return nil, 0, fmt.Errorf("%w: version %d: the history begins at %d", ErrGap, int64(target), int64(id.First))
-	}
-	if target > end {
-		return nil, 0, fmt.Errorf("%w: version %d: the versions without a gap end at %d, the newest bundle is of %d", ErrGap, int64(target), int64(end), int64(newest))
-	}
-	return id, target, nil
 }
 
 // initTip decides whether init may work in this place, and from where on. nil
 // means from the start.
-func (s *session) initTip(ctx context.Context, table LogApplier, id *identity, target deltalog.Version) (*tipState, error) {
+func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipState, error) {
 	state, err := table.State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ours, err := ownMarker(state.Marker, id)
+	ours, err := ownMarker(state.Marker, g.identity)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +107,11 @@ func (s *session) initTip(ctx context.Context, table LogApplier, id *identity, t
 	if err != nil {
 		return nil, fmt.Errorf("%w: it holds a table that cannot be carried on: %w", ErrNotEmpty, err)
 	}
-	return s.sameBeginning(ctx, table, tip, target)
+	here, err := s.sameBeginning(ctx, table, tip, g.target)
+	if err == nil && tip < g.run.first && !ours && !s.opts.AcrossGap {
+		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.run.first))
+	}
+	return here, err
 }
 
 // ownMarker reports whether an init of this store was at work here; one of

@@ -19,6 +19,10 @@ type plan struct {
 	commit   bundle.Digest // that the commit had when it was planned
 	manifest bundle.Manifest
 	size     int64 // bytes of the files and the commit, before compression
+
+	// Known once it is uploaded, unless the bundle was there already:
+	stored *bundle.Version // as packed
+	packed int64           // bytes of the bundle
 }
 
 // weight is how many of the n places for transfers the upload takes.
@@ -48,7 +52,10 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 		Timestamp: deltalog.CommitTimestamp(c.Commit, c.file.Modified),
 		Operation: c.Operation,
 	}
-	if pos.some {
+	switch {
+	case pos.gap != nil:
+		bv.Gap = &bundle.Gap{From: int64(pos.gap.from)}
+	case pos.some:
 		previous := pos.commit
 		bv.Previous = &previous
 		bv.Timestamp = deltalog.Monotone(c.Commit, bv.Timestamp, pos.time)
@@ -57,7 +64,9 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 	if err := s.planFiles(ctx, p, &bv, c.Commit, tip); err != nil {
 		return nil, err
 	}
-	if err := s.planExtra(ctx, p, &bv); err != nil {
+	if bv.Gap != nil {
+		bv.Files = onlyChangeData(bv.Files) // the base has all that is live
+	} else if err := s.planExtra(ctx, p, &bv); err != nil {
 		return nil, err
 	}
 	if s.opts.Metadata != nil {
@@ -99,40 +108,21 @@ func (s *session) planFiles(ctx context.Context, p *plan, bv *bundle.Version, c 
 	return nil
 }
 
+func onlyChangeData(files []bundle.File) []bundle.File {
+	return slices.DeleteFunc(files, func(f bundle.File) bool { return f.Kind != bundle.KindChangeData })
+}
+
 // checkDead makes sure that the newest version does without a file that is
 // missing; a live file that is missing means that the source is damaged.
 func (s *session) checkDead(ctx context.Context, path string, v, tip deltalog.Version) error {
-	if s.live == nil {
-		live, err := s.liveAt(ctx, tip)
-		if err != nil {
-			return err
-		}
-		s.live = live
+	live, err := s.isLive(ctx, path, tip)
+	if err != nil {
+		return err
 	}
-	if s.live[path] {
+	if live {
 		return fmt.Errorf("%w: the table lacks %s, which version %d still needs", ErrCorrupt, path, int64(tip))
 	}
 	return nil
-}
-
-// liveAt replays the whole log up to version tip: rare, so that the time of
-// every other push does not depend on the history.
-func (s *session) liveAt(ctx context.Context, tip deltalog.Version) (map[string]bool, error) {
-	var live deltalog.Live
-	for v := range tip + 1 {
-		f, err := s.table.OpenCommit(ctx, v)
-		if err != nil {
-			return nil, at(v, "", err)
-		}
-		err = live.Apply(f)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return nil, at(v, "", err)
-		}
-	}
-	return live.Paths(), nil
 }
 
 // planExtra carries the host's own files that the version before did not list.

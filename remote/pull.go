@@ -80,24 +80,48 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 func (s *session) pullTo(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version) (*tipState, error) {
 	s.expect(int(last - tip.version))
 	tip, err := s.replay(ctx, table, tip, last)
-	if errors.Is(err, storage.ErrNotFound) {
-		return tip, s.gapError(ctx, nextOf(tip), err)
+	var gap *gapAt
+	switch {
+	case errors.As(err, &gap) && s.opts.AcrossGap:
+		return s.pullFrom(ctx, table, gap.version, last)
+	case errors.Is(err, storage.ErrNotFound):
+		return s.pullOver(ctx, table, tip, last, err)
 	}
 	return tip, err
 }
 
-// gapError names the versions that are missing from v on.
-func (s *session) gapError(ctx context.Context, v deltalog.Version, cause error) error {
-	versions, err := listVersions(ctx, s.store)
+// pullFrom goes on from the base after a gap.
+func (s *session) pullFrom(ctx context.Context, table LogApplier, after, last deltalog.Version) (*tipState, error) {
+	tip, err := s.restoreBase(ctx, table, after, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, there := range versions {
-		if there.Version > v {
-			return at(v, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(v), int64(there.Version-1)))
+	return s.pullTo(ctx, table, tip, last)
+}
+
+// pullOver finds out why the version after tip is missing, and takes a recorded
+// gap if it may.
+func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, cause error) (*tipState, error) {
+	missing := nextOf(tip)
+	l, err := list(ctx, s.store)
+	if err != nil {
+		return tip, err
+	}
+	after, found, err := s.bridge(ctx, l, tip.version)
+	switch {
+	case err != nil:
+		return tip, err
+	case found && s.opts.AcrossGap:
+		return s.pullFrom(ctx, table, after, max(after, last))
+	case found:
+		return tip, at(missing, "", &gapAt{after, missing})
+	}
+	for _, there := range l.bundles {
+		if there.Version > missing {
+			return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(there.Version-1)))
 		}
 	}
-	return at(v, "", fmt.Errorf("%w: version %d and all above: %w", ErrGap, int64(v), cause))
+	return tip, at(missing, "", fmt.Errorf("%w: version %d and all above: %w", ErrGap, int64(missing), cause))
 }
 
 // pullBeyond looks for bundles that the head does not know of yet.
@@ -117,21 +141,24 @@ func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipStat
 // pullListed pulls from a store without a usable head: one listing says what
 // is there.
 func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipState) error {
-	versions, err := listVersions(ctx, s.store)
+	l, err := list(ctx, s.store)
 	if err != nil {
 		return err
 	}
-	if len(versions) == 0 {
+	if len(l.bundles) == 0 {
 		return ErrEmptyStore
 	}
-	end, found := gapFreeEnd(versions, nextOf(tip))
+	end, found := gapFreeEnd(l.bundles, nextOf(tip))
 	if found {
 		_, err = s.pullTo(ctx, table, tip, end)
 		return err
 	}
-	if newest := versions[len(versions)-1].Version; newest > tip.version {
-		return s.gapError(ctx, nextOf(tip), storage.ErrNotFound)
-	} else if newest < tip.version {
+	newest := l.bundles[len(l.bundles)-1].Version
+	if newest > tip.version {
+		_, err = s.pullOver(ctx, table, tip, newest, storage.ErrNotFound)
+		return err
+	}
+	if newest < tip.version {
 		tip = &tipState{version: newest}
 	}
 	here, err := hashLocal(ctx, table, tip.version)

@@ -35,6 +35,9 @@ func (s *session) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.findGap(ctx, pos, tip); err != nil {
+		return err
+	}
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err
 	}
@@ -45,6 +48,9 @@ func (s *session) push(ctx context.Context) error {
 		return err
 	}
 	err = s.pushVersions(ctx, pos, tip)
+	if err == nil {
+		s.baseIfDue(ctx, pos, tip)
+	}
 	if herr := s.updateHead(ctx, pos); err == nil {
 		err = herr
 	}
@@ -83,7 +89,7 @@ func (s *session) localTip(ctx context.Context, pos *position) (deltalog.Version
 // checkHistory makes sure that table and store share their newest common
 // version. The chain of hashes does the rest.
 func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.Version) error {
-	if !pos.some {
+	if !pos.some || pos.gap != nil {
 		return nil
 	}
 	common, there := pos.last, pos.commit
@@ -114,9 +120,9 @@ func (s *session) checkRun(ctx context.Context, pos *position) error {
 	if !pos.listed {
 		return nil
 	}
-	first := max(pos.identity.First, pos.last-runAhead+1)
+	first := max(pos.run, pos.last-runAhead+1)
 	versions := make([]bundle.Version, pos.last-first+1)
-	versions[len(versions)-1] = bundle.Version{Version: int64(pos.last), Previous: pos.previous}
+	versions[len(versions)-1] = bundle.Version{Version: int64(pos.last), Previous: pos.previous, Gap: pos.lastGap}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
 	for i := range versions[:len(versions)-1] {
@@ -129,6 +135,9 @@ func (s *session) checkRun(ctx context.Context, pos *position) error {
 		return err
 	}
 	for i := len(versions) - 1; i > 0; i-- {
+		if versions[i].Gap != nil {
+			continue // that it follows the one before is not claimed
+		}
 		if want, is := *versions[i].Previous, versions[i-1].Commit.SHA256; want != is {
 			v := first + deltalog.Version(i-1)
 			return at(v, bundleKey(v), fmt.Errorf("%w: the store mixes two histories: commit sha256 %s, but version %d follows %s", ErrDiverged, is, versions[i].Version, want))
@@ -142,7 +151,7 @@ func (s *session) checkRun(ctx context.Context, pos *position) error {
 // keeps its word on create-if-absent, and checks that of an old one.
 func (s *session) begin(ctx context.Context, pos *position) error {
 	if pos.identity == nil {
-		id, err := s.createIdentity(ctx)
+		id, err := s.createIdentity(ctx, pos.next())
 		if err != nil {
 			return err
 		}
@@ -154,14 +163,7 @@ func (s *session) begin(ctx context.Context, pos *position) error {
 	if pos.some {
 		return nil
 	}
-	first, err := s.scanLocal(ctx, pos.identity.First)
-	if err != nil {
-		return at(pos.identity.First, "", err)
-	}
-	if id := tableID(first.Commit); id != pos.identity.TableID {
-		return at(pos.identity.First, "", fmt.Errorf("%w: the store was begun for table id %q, this is %q", ErrDiverged, pos.identity.TableID, id))
-	}
-	return nil
+	return s.checkTableID(ctx, pos, pos.next())
 }
 
 // pushVersions uploads what is missing, several versions at once, and moves pos
@@ -169,6 +171,11 @@ func (s *session) begin(ctx context.Context, pos *position) error {
 func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.Version) error {
 	if tip < pos.next() {
 		return nil
+	}
+	if pos.gap != nil {
+		if err := s.takeBase(ctx, pos, pos.gap.version, tip); err != nil {
+			return err
+		}
 	}
 	last := tip
 	if n := s.opts.MaxVersions; n > 0 && tip-pos.next() >= deltalog.Version(n) {
@@ -197,14 +204,18 @@ const headEvery = 1000
 
 // advance moves the position past an uploaded version.
 func (p *position) advance(done *plan) {
-	p.some, p.mend = true, true
+	p.some, p.mend, p.gap = true, true, nil
 	p.last, p.commit, p.time = done.version, done.commit, done.manifest.Versions[0].Timestamp
+	p.base.Pushed += done.packed
 }
 
 // pushRange uploads from pos.next() to last in parallel. A version counts
 // only once all below it are there.
 func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltalog.Version) error {
-	up := newUploads(ctx, s.opts.Concurrency, pos.advance)
+	up := newUploads(ctx, s.opts.Concurrency, func(done *plan) {
+		pos.advance(done)
+		s.rememberFiles(done)
+	})
 	planned := *pos
 	for planned.next() <= last {
 		p, err := s.plan(up.ctx, &planned, tip)
@@ -223,15 +234,15 @@ func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltal
 }
 
 // createIdentity writes sluice.json, or reads that of a pusher who was first.
-func (s *session) createIdentity(ctx context.Context) (*identity, error) {
-	first, err := s.scanLocal(ctx, 0)
+func (s *session) createIdentity(ctx context.Context, first deltalog.Version) (*identity, error) {
+	tableID, err := s.tableID(ctx, first)
 	if err != nil {
-		return nil, at(0, "", err)
+		return nil, at(first, "", err)
 	}
 	if err := storage.Probe(ctx, s.store.creator, probeKey); err != nil {
 		return nil, fmt.Errorf("probe %s: %w", probeKey, err)
 	}
-	id := newIdentity(tableID(first.Commit), s.opts.Extra != nil, s.opts.Clock(), s.opts.Writer)
+	id := newIdentity(tableID, first, s.opts.Extra != nil, s.opts.Clock(), s.opts.Writer)
 	err = s.createSmall(ctx, identityKey, id)
 	if errors.Is(err, storage.ErrExists) {
 		if id, err = s.readIdentity(ctx); err == nil && id == nil {
@@ -242,11 +253,4 @@ func (s *session) createIdentity(ctx context.Context) (*identity, error) {
 		return nil, fmt.Errorf("%s: %w", identityKey, err)
 	}
 	return id, nil
-}
-
-func tableID(c *deltalog.Commit) string {
-	if c.Metadata == nil {
-		return ""
-	}
-	return c.Metadata.ID
 }

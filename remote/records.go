@@ -36,6 +36,7 @@ type head struct {
 	Version   deltalog.Version `json:"version"`
 	Commit    bundle.Digest    `json:"commit"`    // sha256 of that version's commit file
 	Timestamp int64            `json:"timestamp"` // of that version, milliseconds, as Delta counts it
+	SinceBase sinceBase        `json:"since_base"`
 }
 
 // decodeRecord reads a small JSON object of the store. Fields that are not
@@ -69,8 +70,8 @@ func (id *identity) check() error {
 	switch {
 	case id.Lineage == "":
 		return fmt.Errorf("%w: no lineage", ErrCorrupt)
-	case id.First != 0:
-		return fmt.Errorf("%w: history that begins at version %d", ErrUnsupported, int64(id.First))
+	case id.First < 0:
+		return fmt.Errorf("%w: history that begins at version %d", ErrCorrupt, int64(id.First))
 	case id.Encryption != nil:
 		return fmt.Errorf("%w: encryption", ErrUnsupported)
 	}

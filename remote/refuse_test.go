@@ -270,11 +270,11 @@ func TestUnusableSources(t *testing.T) {
 		"absolute path":         {func(p *pond) { p.commit(append(begin("x"), add("s3://elsewhere/part.parquet", "x"))...) }, remote.ErrUnsupported},
 		"path out of the table": {func(p *pond) { p.commit(append(begin("x"), add("../part.parquet", "x"))...) }, remote.ErrCorrupt},
 		"hole in the log":       {func(p *pond) { p.append("zero"); p.next = 2; p.append("two") }, remote.ErrCorrupt},
-		"commits above a checkpoint only": {func(p *pond) {
+		"no commit below, and a checkpoint that cannot be read": {func(p *pond) {
 			p.next = 5
 			p.append("five")
 			p.write("_delta_log/00000000000000000005.checkpoint.parquet", "PAR1")
-		}, remote.ErrUnsupported},
+		}, remote.ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source, store := newPond(t), storage.NewMemory()

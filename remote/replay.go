@@ -160,8 +160,10 @@ func (s *session) apply(ctx context.Context, table LogApplier, tip *tipState, f 
 // checkChain makes sure that version v follows the replica's newest one.
 func checkChain(tip *tipState, v bundle.Version) error {
 	switch {
-	case tip == nil || v.Previous == nil:
-		return nil // version 0; the codec lets nothing else go without
+	case v.Gap != nil: // only its base can be begun with
+		return at(deltalog.Version(v.Version), "", &gapAt{deltalog.Version(v.Version), deltalog.Version(v.Gap.From)})
+	case tip == nil: // version 0; the codec lets nothing else go without
+		return nil
 	case *v.Previous != tip.commit:
 		return diverged(tip.version, tip.commit, *v.Previous)
 	}

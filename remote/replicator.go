@@ -41,6 +41,21 @@ type Options struct {
 	MaxVersions int
 	// Target is the version that Init goes to. Default (nil): the newest.
 	Target *deltalog.Version
+	// TargetTime, if set, makes Init go to the newest version that is not newer,
+	// by the time of a version as Delta counts it. It excludes Target.
+	TargetTime time.Time
+	// History is how much of it Init restores. Default: HistoryFull.
+	History History
+	// AcrossGap lets Pull take a recorded gap: the replica leaves out the
+	// versions that are missing, and what its log had below them is removed, as
+	// Delta's metadata cleanup would. Default: ErrGap.
+	AcrossGap bool
+	// NoBases keeps Push from taking bases by itself. They cost about a twentieth
+	// of what is pushed, and let HistoryLive skip what is dead.
+	NoBases bool
+	// Memory is how many bytes about a call may hold for work on the live set;
+	// beyond it temporary files are used. Default: 64 MiB.
+	Memory int64
 	// SourceID, if set, is the lineage id or the table id that the store must
 	// have; Init refuses another.
 	SourceID string
@@ -52,6 +67,20 @@ type Options struct {
 	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time
 }
+
+// History says how much of the history Init restores.
+type History int
+
+const (
+	// HistoryFull restores every version since the last gap, or since the first
+	// version if there is none.
+	HistoryFull History = iota
+	// HistoryLive begins at the newest base that is not above the target: only
+	// the files that are live there are fetched, and then what came after it.
+	// Older versions cannot be read from such a replica. Without a base it is
+	// HistoryFull.
+	HistoryLive
+)
 
 // ExtraFunc lists, as slash-separated paths relative to the table's root, all
 // files that version v needs and that no Delta action names. Such files are
@@ -69,6 +98,16 @@ type BundleCodec interface {
 	// Decode hands every member to put in the order of the archive and returns
 	// the manifest after checking each member against it.
 	Decode(ctx context.Context, r io.Reader, put bundle.PutFunc) (bundle.Manifest, error)
+	// EncodeBase and DecodeBase do the same for bases.
+	EncodeBase(ctx context.Context, w io.Writer, b bundle.Base, open bundle.OpenFunc) (bundle.Base, error)
+	DecodeBase(ctx context.Context, r io.Reader, put bundle.PutFunc) (bundle.Base, error)
+	// ReadManifest and ReadBase read only what describes an object of size bytes.
+	// They wrap bundle.ErrNoPlace if that takes reading all of it.
+	ReadManifest(ctx context.Context, size int64, open bundle.RangeFunc) (bundle.Manifest, error)
+	ReadBase(ctx context.Context, size int64, open bundle.RangeFunc) (bundle.Base, error)
+	// Extract reads single files out of a part of a bundle or base that begins
+	// at byte at. It wraps bundle.ErrNoPlace if they are not where they should be.
+	Extract(ctx context.Context, r io.Reader, at int64, files []bundle.File, put bundle.PutFunc) error
 }
 
 // Replicator moves the versions of one table to and from one store. It is made
@@ -80,6 +119,8 @@ type Replicator struct {
 	opts  Options
 	log   *slog.Logger
 	turn  chan struct{} // holds a token while no call moves versions
+
+	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 
 	mu   sync.Mutex // guards what follows
 	mode Mode
@@ -114,8 +155,14 @@ func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Concurrency < 0 || o.MaxVersions < 0 {
-		return errors.New("negative concurrency or MaxVersions")
+	if o.Concurrency < 0 || o.MaxVersions < 0 || o.Memory < 0 {
+		return errors.New("negative Concurrency, MaxVersions or Memory")
+	}
+	if o.Memory == 0 {
+		o.Memory = 64 << 20
+	}
+	if o.Target != nil && !o.TargetTime.IsZero() {
+		return errors.New("both Target and TargetTime are set")
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 4

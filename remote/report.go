@@ -28,6 +28,9 @@ type Report struct {
 	// Absent counts files that the source no longer had when their version was
 	// pushed; the bundles record their paths.
 	Absent int `json:"absent"`
+	// Base is the version of the base that an init or a pull began with, or that
+	// a push took; nil if there was none.
+	Base *deltalog.Version `json:"base,omitempty"`
 	// Requests counts what was asked of the store.
 	Requests Requests `json:"requests"`
 	// Duration is the wall time of the call, in JSON in nanoseconds.

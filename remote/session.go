@@ -87,6 +87,21 @@ func (s *session) record(v bundle.Version) {
 	}
 }
 
+// recordBase counts a base that the replica began with.
+func (s *session) recordBase(b bundle.Base) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	version := deltalog.Version(b.Version)
+	s.report.Base = &version
+	s.report.Files += int(b.Live.Files) + 1
+	s.report.Bytes += b.Live.Bytes + b.Commit.Size
+	if s.report.Versions == 0 {
+		s.report.First, s.report.Last = version, version
+	}
+	s.report.Versions++
+	s.report.Last = max(s.report.Last, version)
+}
+
 // expect says how many versions there are to do.
 func (s *session) expect(total int) { s.progress(0, 0, total) }
 

@@ -20,6 +20,8 @@ type Status struct {
 	// those that the table has and the store lacks.
 	Behind int64 `json:"behind"`
 	Ahead  int64 `json:"ahead"`
+	// Safe is what SafeVersion returns; nil if nothing is safe.
+	Safe *deltalog.Version `json:"safe,omitempty"`
 	// Diverged: at the newest version that both have, the commits differ.
 	Diverged bool `json:"diverged"`
 }
@@ -56,9 +58,40 @@ func (s *session) status(ctx context.Context) (Status, error) {
 	st.Ahead = max(0, int64(tip+1-pos.next()))
 	err = s.checkHistory(ctx, pos, tip)
 	if errors.Is(err, ErrDiverged) {
-		st.Diverged, err = true, nil
+		st.Diverged = true
+		return st, nil
+	}
+	if err == nil && pos.some {
+		safe := min(tip, pos.last)
+		st.Safe = &safe
 	}
 	return st, err
+}
+
+// SafeVersion returns the newest version of the table that is in the store
+// together with all before it, as far as the source still had them. Files that
+// no version above it needs may be vacuumed, and the log up to it cleaned up,
+// without a later push missing them: ask before either. It wraps ErrEmptyStore if
+// nothing was pushed yet, ErrDiverged if the store holds another history; then
+// nothing is safe.
+func (r *Replicator) SafeVersion(ctx context.Context) (deltalog.Version, error) {
+	v, err := r.newSession("safe version").safeVersion(ctx)
+	return v, opError("safe version", err)
+}
+
+func (s *session) safeVersion(ctx context.Context) (deltalog.Version, error) {
+	pos, err := s.locateNow(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if !pos.some {
+		return 0, ErrEmptyStore
+	}
+	tip, err := s.localTip(ctx, pos)
+	if err != nil {
+		return 0, err
+	}
+	return min(tip, pos.last), s.checkHistory(ctx, pos, tip)
 }
 
 // locateNow is locate for a reader that wants to know the end even when the
@@ -99,12 +132,12 @@ func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error]
 // the history yet. After an error it ends.
 func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
 	return func(yield func(VersionInfo, error) bool) {
-		versions, err := listVersions(ctx, newAccess(store))
+		l, err := list(ctx, newAccess(store))
 		if err != nil {
 			yield(VersionInfo{}, opError("versions", err))
 			return
 		}
-		for _, v := range versions {
+		for _, v := range l.bundles {
 			if !yield(v, nil) {
 				return
 			}

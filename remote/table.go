@@ -28,6 +28,18 @@ type LogReader interface {
 	OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error)
 }
 
+// StateReader is the ability of a LogReader that bases need, and with them the
+// push of a table whose log does not go back to what the store has.
+type StateReader interface {
+	LogReader
+	// Start returns the oldest version at which a reader of the log can begin
+	// and go on without a hole to the newest one: 0, or one with a complete
+	// checkpoint and its commit. Wraps ErrCorrupt if there is none.
+	Start(ctx context.Context) (deltalog.Version, error)
+	// Snapshot reads the state of the table at a version. The caller closes it.
+	Snapshot(ctx context.Context, v deltalog.Version, opts *deltalog.SnapshotOptions) (*deltalog.Snapshot, error)
+}
+
 // LogApplier is what init and pull write a replica through: besides reading,
 // the duties that keep a replica readable at every instant.
 type LogApplier interface {
@@ -37,12 +49,18 @@ type LogApplier interface {
 	// other bytes: Apply takes those that the Change asks for. Several paths may
 	// be staged at once. If r fails nothing is staged.
 	Stage(ctx context.Context, v deltalog.Version, path string, r io.Reader) error
-	// Apply publishes the staged files of c.Version and then, when all are
+	// Apply publishes the staged files of c.Version, its checkpoint where the
+	// replica begins there, and then, when all are
 	// durable, its commit file by exclusive create, with c.Modified as its
 	// time. Wraps deltalog.ErrConflict if the version or one of the files is
 	// there already with other content; the same content is success. After any
 	// failure the version is not visible.
 	Apply(ctx context.Context, c deltalog.Change) error
+	// Place publishes data files that were staged for version v before its
+	// commit, for a replica that begins at v; no version names them yet. They are
+	// durable on return. Wraps deltalog.ErrConflict if one is there with other
+	// content.
+	Place(ctx context.Context, v deltalog.Version, files []deltalog.Staged) error
 	// Discard removes whatever is staged.
 	Discard(ctx context.Context) error
 	// State says what stands at the table's place, for init.
@@ -52,4 +70,7 @@ type LogApplier interface {
 	SetMarker(ctx context.Context, note []byte) error
 }
 
-var _ LogApplier = (*deltalog.Dir)(nil)
+var (
+	_ LogApplier  = (*deltalog.Dir)(nil)
+	_ StateReader = (*deltalog.Dir)(nil)
+)

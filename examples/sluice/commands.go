@@ -33,12 +33,15 @@ type app struct {
 	json        bool
 	concurrency int
 	level       string
-	version     int64 // of init; negative: the newest
+	version     int64  // of init; negative: the newest
+	timestamp   string // of init
+	history     string // of init
+	acrossGap   bool   // of init and pull
 }
 
 // run is the whole command but for the process around it.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	a := &app{out: out, errOut: errOut}
+	a := &app{out: out, errOut: errOut, version: -1}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
@@ -69,8 +72,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.level, "log-level", "warn", "debug, info, warn or error, to standard error")
 	root.AddCommand(
 		a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push),
-		a.initCommand(),
-		a.mover("pull", "Apply new versions of the store to the replica TABLE", (*remote.Replicator).Pull),
+		a.initCommand(), a.pullCommand(),
+		a.mover("base", "Take a base of the newest version in the store, for init --history live", (*remote.Replicator).Base),
 		a.statusCommand(), a.versionsCommand())
 	return root
 }
@@ -118,6 +121,10 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 func (a *app) initCommand() *cobra.Command {
 	cmd := a.mover("init", "Rebuild the table in the empty or new folder TABLE", (*remote.Replicator).Init)
 	cmd.Flags().Int64Var(&a.version, "version", -1, "restore this version (default the newest)")
+	cmd.Flags().StringVar(&a.timestamp, "timestamp", "", "restore the newest version that is not newer, as in 2026-11-23T08:00:00Z")
+	cmd.Flags().StringVar(&a.history, "history", "full", "full: every version; live: begin at the newest base, with only its live files")
+	cmd.MarkFlagsMutuallyExclusive("version", "timestamp")
+	a.acrossGapFlag(cmd)
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("version") && a.version < 0 {
@@ -126,6 +133,40 @@ func (a *app) initCommand() *cobra.Command {
 		return inner(cmd, args)
 	}
 	return cmd
+}
+
+func (a *app) pullCommand() *cobra.Command {
+	cmd := a.mover("pull", "Apply new versions of the store to the replica TABLE", (*remote.Replicator).Pull)
+	a.acrossGapFlag(cmd)
+	return cmd
+}
+
+func (a *app) acrossGapFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.acrossGap, "across-gap", false, "leave out versions that were never pushed, and drop the log below them, as Delta's metadata cleanup would")
+}
+
+// restoring fills in what the flags say of init and pull.
+func (a *app) restoring(opts *remote.Options) error {
+	opts.AcrossGap = a.acrossGap
+	if a.version > -1 {
+		target := deltalog.Version(a.version)
+		opts.Target = &target
+	}
+	if a.timestamp != "" {
+		t, err := time.Parse(time.RFC3339Nano, a.timestamp)
+		if err != nil {
+			return fmt.Errorf("%w: --timestamp %q: want RFC 3339, as in 2026-11-23T08:00:00Z", errUsage, a.timestamp)
+		}
+		opts.TargetTime = t
+	}
+	switch a.history {
+	case "", "full":
+	case "live":
+		opts.History = remote.HistoryLive
+	default:
+		return fmt.Errorf("%w: --history %q: full and live are allowed", errUsage, a.history)
+	}
+	return nil
 }
 
 func (a *app) open(ctx context.Context, folder, url string, progress func(remote.Progress)) (*remote.Replicator, error) {
@@ -150,9 +191,8 @@ func (a *app) open(ctx context.Context, folder, url string, progress func(remote
 		Progress:    progress,
 		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
 	}
-	if a.version > -1 {
-		target := deltalog.Version(a.version)
-		opts.Target = &target
+	if err := a.restoring(opts); err != nil {
+		return nil, err
 	}
 	return remote.New(table, store, opts)
 }
@@ -164,6 +204,9 @@ func (a *app) printReport(r remote.Report) error {
 	what := "nothing new"
 	if r.Versions > 0 {
 		what = fmt.Sprintf("versions %d to %d: %d files, %d bytes", r.First, r.Last, r.Files, r.Bytes)
+	}
+	if r.Base != nil {
+		what += fmt.Sprintf("; base of version %d", *r.Base)
 	}
 	if r.Present > 0 {
 		what += fmt.Sprintf("; %d were there already", r.Present)
@@ -193,8 +236,8 @@ func (a *app) statusCommand() *cobra.Command {
 			if a.json {
 				err = a.printJSON(st)
 			} else {
-				_, err = fmt.Fprintf(a.out, "local %s, store %s, %d behind, %d ahead\nlineage %s, table id %s\n",
-					versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead, st.Lineage, st.TableID)
+				_, err = fmt.Fprintf(a.out, "local %s, store %s, %d behind, %d ahead\nsafe to vacuum and to clean up: %s\nlineage %s, table id %s\n",
+					versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead, versionText(st.Safe), st.Lineage, st.TableID)
 			}
 			if st.Diverged {
 				return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)

@@ -1,0 +1,139 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// findGap finds out whether the table's log still goes back to what the store
+// has. Where it does not, its versions go on after a gap: at the oldest
+// checkpoint from which the log is whole.
+func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Version) error {
+	pos.gap = nil
+	from := pos.next()
+	if !pos.some && from > 0 {
+		return s.beginAgain(ctx, pos, from)
+	}
+	needed := from // the oldest commit that a push without a gap reads
+	if pos.some {
+		needed = min(pos.last, tip)
+	}
+	there, err := s.hasCommit(ctx, needed)
+	if err != nil || there {
+		return err
+	}
+	if pos.some && tip <= pos.last {
+		return at(needed, "", fmt.Errorf("%w: the table's log does not go back to it", ErrGap))
+	}
+	table, ok := s.table.(StateReader)
+	if !ok {
+		return at(needed, "", fmt.Errorf("%w: the log lacks the commit and the table cannot tell its state", ErrUnsupported))
+	}
+	start, err := table.Start(ctx)
+	if err != nil {
+		return err
+	}
+	if start < from {
+		return at(needed, "", fmt.Errorf("%w: the log lacks the commit", ErrCorrupt))
+	}
+	pos.gap = &gapAt{version: start, from: from}
+	if pos.identity == nil || !pos.some {
+		pos.gap.from = 0
+	}
+	s.log.Warn("the table's log does not go back to what the store has", "from", pos.gap.from, logVersion, start)
+	if !pos.some {
+		return nil
+	}
+	return s.checkTableID(ctx, pos, start)
+}
+
+// beginAgain carries on a first push that died before its first bundle, in a
+// store whose history begins at version first.
+func (s *session) beginAgain(ctx context.Context, pos *position, first deltalog.Version) error {
+	there, err := s.hasCommit(ctx, first)
+	if err == nil && !there {
+		err = at(first, "", fmt.Errorf("%w: the store was begun at this version, to which the table's log does not go back any more; push to another prefix", ErrGap))
+	}
+	pos.gap = &gapAt{version: first}
+	return err
+}
+
+func (s *session) hasCommit(ctx context.Context, v deltalog.Version) (bool, error) {
+	f, err := s.table.OpenCommit(ctx, v)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, at(v, "", err)
+	}
+	return true, f.Close()
+}
+
+// checkTableID makes sure that the store was begun for this table, where no
+// chain of hashes proves it. The id may change within a history, so a change
+// looks like another table; then an operator decides.
+func (s *session) checkTableID(ctx context.Context, pos *position, v deltalog.Version) error {
+	id, err := s.tableID(ctx, v)
+	if err == nil && id != pos.identity.TableID {
+		err = fmt.Errorf("%w: the store was begun for table id %q, this is %q", ErrDiverged, pos.identity.TableID, id)
+	}
+	return at(v, "", err)
+}
+
+// tableID returns the id of the table at version v, by the commit if it says,
+// else by the state.
+func (s *session) tableID(ctx context.Context, v deltalog.Version) (string, error) {
+	c, err := s.scanLocal(ctx, v)
+	if err != nil {
+		return "", err
+	}
+	table, ok := s.table.(StateReader)
+	switch {
+	case c.Metadata != nil:
+		return c.Metadata.ID, nil
+	case v == 0 || !ok:
+		return "", nil
+	}
+	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
+	if err != nil {
+		return "", err
+	}
+	return state.Metadata.ID, state.Close()
+}
+
+// isLive reports whether the table needs the file at version tip. It reads the
+// state once per push: rare, so that the time of every other push does not
+// depend on the history.
+func (s *session) isLive(ctx context.Context, path string, tip deltalog.Version) (bool, error) {
+	if s.live == nil {
+		live, err := s.liveAt(ctx, tip)
+		if err != nil {
+			return false, err
+		}
+		s.live = live
+	}
+	return s.live[path], nil
+}
+
+func (s *session) liveAt(ctx context.Context, tip deltalog.Version) (map[string]bool, error) {
+	table, ok := s.table.(StateReader)
+	if !ok {
+		return nil, fmt.Errorf("%w: a file is missing and the table cannot tell its state", ErrUnsupported)
+	}
+	state, err := table.Snapshot(ctx, tip, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
+	if err != nil {
+		return nil, at(tip, "", err)
+	}
+	live := map[string]bool{}
+	for path, err := range state.LiveFiles() {
+		if err != nil {
+			return nil, errors.Join(at(tip, "", err), state.Close())
+		}
+		live[path] = true
+	}
+	return live, state.Close()
+}

@@ -1,0 +1,186 @@
+package remote_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+// cleanUp does what an engine's metadata cleanup does: a checkpoint of version
+// v, and no log below it.
+func (p *pond) cleanUp(v deltalog.Version) {
+	p.t.Helper()
+	state, err := openTable(p.t, p.dir).Snapshot(p.t.Context(), v, nil)
+	require.NoError(p.t, err)
+	f, err := os.Create(filepath.Join(p.dir, deltalog.LogDir, v.String()+".checkpoint.parquet"))
+	require.NoError(p.t, err)
+	_, err = state.WriteCheckpoint(f)
+	require.NoError(p.t, err)
+	require.NoError(p.t, f.Close())
+	require.NoError(p.t, state.Close())
+	for old := range v {
+		err := os.Remove(filepath.Join(p.dir, old.CommitPath()))
+		if !os.IsNotExist(err) {
+			require.NoError(p.t, err)
+		}
+	}
+}
+
+func requireSpan(t *testing.T, dir string, start, tip deltalog.Version) {
+	t.Helper()
+	table := openTable(t, dir)
+	gotStart, err := table.Start(t.Context())
+	require.NoError(t, err)
+	gotTip, err := table.Tip(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []deltalog.Version{start, tip}, []deltalog.Version{gotStart, gotTip})
+}
+
+// H1: the first push of a table whose log begins at a checkpoint.
+func TestPushOfAnOldTable(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(12, 4, 500)
+	source.cleanUp(7)
+	report := source.mustPush(store)
+	require.Equal(t, 5, report.Versions)
+	require.Equal(t, deltalog.Version(7), *report.Base)
+
+	for name, history := range map[string]remote.History{"full": remote.HistoryFull, "live": remote.HistoryLive} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "replica")
+			r := replicator(t, dir, store, &remote.Options{History: history})
+			_, err := r.Init(t.Context())
+			require.NoError(t, err)
+			requireSpan(t, dir, 7, 11)
+			for v := deltalog.Version(7); v < 12; v++ {
+				assert.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
+			}
+		})
+	}
+	dir, _ := initLive(t, store, remote.Options{})
+	source.churn(3, 4, 500)
+	require.Equal(t, 3, source.mustPush(store).Versions)
+	_, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSpan(t, dir, 7, 14)
+	require.Equal(t, liveFiles(t, source.dir, 14), liveFiles(t, dir, 14))
+}
+
+// H1: log cleanup took commits that were not pushed yet.
+func TestPushOverAHole(t *testing.T) {
+	for name, c := range map[string]struct{ cleaned, first deltalog.Version }{
+		"some versions are missing":              {10, 10},
+		"none is, but the commit before is gone": {5, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(5, 3, 500)
+			source.mustPush(store)
+			replica := restored(t, store)
+			before := tree(t, replica)
+			source.churn(8, 3, 500)
+			source.cleanUp(c.cleaned)
+			report := source.mustPush(store)
+			require.Equal(t, c.first, *report.Base)
+			require.Equal(t, 0, source.mustPush(store).Versions, "a fresh process has nothing to do")
+			requireStatus(t, source.dir, store, 12)
+
+			_, err := replicator(t, replica, store, nil).Pull(t.Context())
+			require.ErrorIs(t, err, remote.ErrGap)
+			require.ErrorContains(t, err, "--across-gap")
+			require.Equal(t, before, tree(t, replica), "nothing was touched")
+
+			_, err = replicator(t, replica, store, &remote.Options{AcrossGap: true}).Pull(t.Context())
+			require.NoError(t, err)
+			requireSpan(t, replica, c.first, 12)
+			require.Equal(t, liveFiles(t, source.dir, 12), liveFiles(t, replica, 12))
+
+			full := restored(t, store)
+			requireSpan(t, full, c.first, 12)
+			require.Equal(t, liveFiles(t, source.dir, 12), liveFiles(t, full, 12))
+
+			source.append("after")
+			require.Equal(t, 1, source.mustPush(store).Versions)
+			_, err = replicator(t, replica, store, nil).Pull(t.Context())
+			require.NoError(t, err)
+			requireSpan(t, replica, c.first, 13)
+		})
+	}
+}
+
+func requireStatus(t *testing.T, dir string, store storage.Reader, want deltalog.Version) {
+	t.Helper()
+	st, err := replicator(t, dir, store, nil).Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, *st.Store)
+	require.False(t, st.Diverged)
+	require.Zero(t, st.Ahead)
+	require.Zero(t, st.Behind)
+}
+
+func TestVersionsBelowAGapCanBeRestored(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 500)
+	source.mustPush(store)
+	want := map[deltalog.Version]map[string]string{}
+	for v := range deltalog.Version(5) {
+		want[v] = liveFiles(t, source.dir, v)
+	}
+	source.churn(8, 3, 500)
+	source.cleanUp(10)
+	source.mustPush(store)
+	for v := range deltalog.Version(5) {
+		dir := filepath.Join(t.TempDir(), "replica")
+		_, err := replicator(t, dir, store, &remote.Options{Target: &v}).Init(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want[v], liveFiles(t, dir, v))
+	}
+	target := deltalog.Version(7)
+	_, err := replicator(t, t.TempDir(), store, &remote.Options{Target: &target}).Init(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, "gap before version 10")
+}
+
+// P4: without the commit that the store has, nothing but the table's id says
+// that it is the same table.
+func TestAnotherTableDoesNotPushOverAHole(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 500)
+	source.mustPush(store)
+	before := objects(t, store)
+	other := newPond(t)
+	for range 12 {
+		other.append("other")
+	}
+	other.cleanUp(9)
+	_, err := other.push(store)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.Equal(t, before, objects(t, store))
+}
+
+// A push that died after the base and before its bundle is carried on.
+func TestPushOverAHoleIsCarriedOn(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(12, 4, 500)
+	source.cleanUp(7)
+	source.mustPush(store)
+	for v := range deltalog.Version(5) {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), fmt.Sprintf("backups/version-%06d/bundle.tar.zst", 7+v)))
+	}
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	_, err := replicator(t, t.TempDir(), store, nil).Init(t.Context())
+	require.ErrorIs(t, err, remote.ErrEmptyStore, "a base alone is no history")
+
+	require.Equal(t, 5, source.mustPush(store).Versions)
+	dir := restored(t, store)
+	requireSpan(t, dir, 7, 11)
+	require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
+}

@@ -1,0 +1,105 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// packing is an object being packed, as a reader that can start over, so that
+// an upload can be tried again. What packing it found out is a T.
+type packing[T any] struct {
+	pack func(io.Writer) (T, error)
+	done *T // of the last complete packing; nil if there was none
+
+	whole *bytes.Reader // a small object, packed; else
+	pipe  *io.PipeReader
+	ended chan struct{} // closed when the packing behind pipe has ended
+	sent  int64         // bytes read since the last start
+}
+
+// packSmall packs at once, which suits what fits into memory.
+func (p *packing[T]) packSmall() error {
+	var buf bytes.Buffer
+	done, err := p.pack(&buf)
+	if err != nil {
+		return err
+	}
+	p.done, p.whole = &done, bytes.NewReader(buf.Bytes())
+	return nil
+}
+
+// size in bytes, negative as long as it is not known.
+func (p *packing[T]) size() int64 {
+	if p.whole != nil {
+		return p.whole.Size()
+	}
+	return -1
+}
+
+// Read yields the object. An error of the packing arrives instead of the end,
+// so one that failed is never complete.
+func (p *packing[T]) Read(b []byte) (n int, err error) {
+	defer func() { p.sent += int64(n) }()
+	if p.whole != nil {
+		return p.whole.Read(b)
+	}
+	if p.pipe == nil {
+		p.begin()
+	}
+	return p.pipe.Read(b)
+}
+
+func (p *packing[T]) begin() {
+	r, w := io.Pipe()
+	p.pipe, p.ended = r, make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		done, err := p.pack(w)
+		if err == nil {
+			p.done = &done
+		}
+		w.CloseWithError(err)
+	}()
+}
+
+// Seek tells the position, or goes back to the start; that is all that trying
+// again needs.
+func (p *packing[T]) Seek(offset int64, whence int) (int64, error) {
+	if offset == 0 && whence == io.SeekStart {
+		p.sent = 0
+	}
+	switch {
+	case p.whole != nil:
+		return p.whole.Seek(offset, whence)
+	case offset == 0 && whence == io.SeekStart:
+		return 0, p.Close()
+	case offset == 0 && whence == io.SeekCurrent && p.pipe == nil:
+		return 0, nil
+	}
+	return 0, errors.New("a bundle can only be read again from its start")
+}
+
+// Close ends a packing that is under way and waits for it.
+func (p *packing[T]) Close() error {
+	if p.pipe == nil {
+		return nil
+	}
+	err := p.pipe.Close()
+	<-p.ended
+	p.pipe = nil
+	return err
+}
+
+// finished returns what packing found out, packing now if nobody read the
+// object to its end.
+func (p *packing[T]) finished() (T, error) {
+	if p.done == nil {
+		done, err := p.pack(io.Discard)
+		if err != nil {
+			return done, err
+		}
+		p.done = &done
+	}
+	return *p.done, nil
+}

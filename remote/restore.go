@@ -1,0 +1,276 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// restoreBase makes the table begin at the base of version v: the live files
+// first, then the checkpoint, then the commit, so that whatever a crash leaves
+// is either not there or complete. jump: what the log has below v is dropped.
+func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool) (*tipState, error) {
+	index, err := os.CreateTemp("", "sluice-index-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := errors.Join(index.Close(), os.Remove(index.Name())); err != nil {
+			s.log.Warn("temporary file not removed", logPath, index.Name(), logError, err)
+		}
+	}()
+	b, err := s.fetchBase(ctx, table, v, index)
+	if err != nil {
+		return nil, at(v, baseKey(v), err)
+	}
+	if err := s.restoreLive(ctx, table, b, index); err != nil {
+		return nil, err
+	}
+	change := deltalog.Change{Version: v, Commit: stagedOf(b.Commit), Modified: b.Modified, Jump: jump}
+	for _, f := range b.Checkpoint {
+		change.Checkpoint = append(change.Checkpoint, stagedOf(f))
+	}
+	if err := table.Apply(ctx, change); err != nil {
+		return nil, at(v, "", err)
+	}
+	s.recordBase(b)
+	s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
+	return &tipState{v, b.Commit.SHA256}, nil
+}
+
+// fetchBase stages what the base of version v carries and leaves its index in
+// the file, ready to be read.
+func (s *session) fetchBase(ctx context.Context, table LogApplier, v deltalog.Version, index *os.File) (bundle.Base, error) {
+	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
+	if err != nil {
+		return bundle.Base{}, err
+	}
+	b, err := s.opts.Codec.DecodeBase(ctx, r, func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		if m.Path == bundle.IndexPath(int64(v)) {
+			_, err := io.Copy(index, r)
+			return err
+		}
+		return table.Stage(ctx, v, m.Path, watched{r, s})
+	})
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && b.Version != int64(v) {
+		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
+	}
+	if err == nil {
+		_, err = index.Seek(0, io.SeekStart)
+	}
+	return b, err
+}
+
+// restoreLive fetches and places all files of the index, object by object.
+func (s *session) restoreLive(ctx context.Context, table LogApplier, b bundle.Base, index io.Reader) error {
+	v := deltalog.Version(b.Version)
+	group, gctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.opts.Concurrency)
+	place := &placer{table: table, version: v}
+	var live bundle.Totals
+	var next []bundle.IndexEntry // those of one object
+	fetch := func() {
+		if entries := next; len(entries) > 0 {
+			group.Go(func() error { return s.fetchLive(gctx, place, entries) })
+			next = nil
+		}
+	}
+	var err error
+	for e, rerr := range bundle.ReadIndex(index) {
+		if err = errors.Join(rerr, gctx.Err()); err != nil {
+			break
+		}
+		if len(next) > 0 && (next[0].Version != e.Version || next[0].InBase != e.InBase) {
+			fetch()
+		}
+		next = append(next, e)
+		live.Files++
+		live.Bytes += e.Size
+	}
+	fetch()
+	if gerr := group.Wait(); gerr != nil {
+		return gerr
+	}
+	if err == nil && live != b.Live {
+		err = fmt.Errorf("%w: the index lists %d files of %d bytes, the base says %d of %d", ErrCorrupt, live.Files, live.Bytes, b.Live.Files, b.Live.Bytes)
+	}
+	if err == nil {
+		err = place.flush(ctx)
+	}
+	return at(v, baseKey(v), err)
+}
+
+// fetchLive fetches the files that lie in one object.
+func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle.IndexEntry) error {
+	from := deltalog.Version(entries[0].Version)
+	key := bundleKey(from)
+	if entries[0].InBase {
+		key = baseKey(from)
+	}
+	var wanted []bundle.File
+	for _, e := range entries {
+		there, err := hasFile(ctx, place.table, e.File)
+		if err != nil {
+			return err
+		}
+		if !there {
+			wanted = append(wanted, e.File)
+		}
+	}
+	if own := entries[0].InBase && from == place.version; !own { // else staged with the base
+		if err := s.stageFiles(ctx, place, key, entries[0].InBase, wanted); err != nil {
+			return at(from, key, err)
+		}
+	}
+	return at(from, key, place.add(ctx, wanted))
+}
+
+// hasFile reports whether the table has the file already, from an attempt that
+// was broken off.
+func hasFile(ctx context.Context, table LogApplier, want bundle.File) (bool, error) {
+	f, size, err := table.OpenFile(ctx, want.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	h := sha256.New()
+	if size == want.Size {
+		_, err = io.Copy(h, f)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return bundle.Digest(h.Sum(nil)) == want.SHA256, err
+}
+
+// stageFiles stages files out of one object: in few ranges if their places are
+// right, else by reading all of it.
+func (s *session) stageFiles(ctx context.Context, place *placer, key string, isBase bool, files []bundle.File) error {
+	stage := func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		return place.table.Stage(ctx, place.version, m.Path, watched{r, s})
+	}
+	spans, unplaced := spansOf(files)
+	for _, f := range unplaced {
+		if f.Size == 0 {
+			if err := place.table.Stage(ctx, place.version, f.Path, bytes.NewReader(nil)); err != nil {
+				return err
+			}
+		}
+	}
+	err := s.stageSpans(ctx, key, spans, stage)
+	if !errors.Is(err, bundle.ErrNoPlace) && !anyContent(unplaced) {
+		return err
+	}
+	s.log.Warn("places are unknown or wrong, reading the whole object", logKey, key, logError, err)
+	return s.stageWhole(ctx, key, isBase, files, stage)
+}
+
+func anyContent(files []bundle.File) bool {
+	for _, f := range files {
+		if f.Size > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) stageSpans(ctx context.Context, key string, spans []span, stage bundle.PutFunc) error {
+	for _, sp := range spans {
+		r, err := s.store.Open(ctx, key, sp.off, sp.n)
+		if err != nil {
+			return err
+		}
+		err = s.opts.Codec.Extract(ctx, r, sp.off, sp.files, stage)
+		if cerr := r.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageWhole stages the wanted files out of all members of an object.
+func (s *session) stageWhole(ctx context.Context, key string, isBase bool, files []bundle.File, stage bundle.PutFunc) error {
+	wanted := make(map[string]bool, len(files))
+	for _, f := range files {
+		wanted[f.Path] = true
+	}
+	put := func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		if !wanted[m.Path] {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		}
+		return stage(ctx, m, r)
+	}
+	r, err := s.store.Open(ctx, key, 0, -1)
+	if err != nil {
+		return err
+	}
+	if isBase {
+		_, err = s.opts.Codec.DecodeBase(ctx, r, put)
+	} else {
+		_, err = s.opts.Codec.Decode(ctx, r, put)
+	}
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// placer publishes files of a version in batches, since each batch syncs the
+// folders it touched.
+type placer struct {
+	table   LogApplier
+	version deltalog.Version
+
+	mu      sync.Mutex
+	waiting []deltalog.Staged
+}
+
+// placeBatch is how many files are published at once.
+const placeBatch = 1000
+
+func (p *placer) add(ctx context.Context, files []bundle.File) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range files {
+		p.waiting = append(p.waiting, stagedOf(f))
+	}
+	if len(p.waiting) < placeBatch {
+		return nil
+	}
+	return p.place(ctx)
+}
+
+func (p *placer) flush(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.place(ctx)
+}
+
+func (p *placer) place(ctx context.Context) error {
+	if len(p.waiting) == 0 {
+		return nil
+	}
+	err := p.table.Place(ctx, p.version, p.waiting)
+	p.waiting = nil
+	return err
+}
