@@ -107,26 +107,37 @@ func checkStaged(root *os.Root, staged string, f Staged) error {
 // checksumMagic begins the files in which Hadoop keeps checksums.
 const checksumMagic = "crc\x00"
 
+// removeChecksum removes Hadoop's checksums of a file that is no more, unless
+// their name belongs to a file of this version.
+func (a *application) removeChecksum(file string) error {
+	if slices.ContainsFunc(a.Files, func(f Staged) bool { return f.Path == checksumPath(file) }) {
+		return nil
+	}
+	return removeChecksum(a.root, file)
+}
+
+// checksumPath is where Hadoop keeps the checksums of a file.
+func checksumPath(file string) string {
+	return path.Join(path.Dir(file), "."+path.Base(file)+".crc")
+}
+
 // removeChecksum removes Hadoop's checksums of a file that is no more, which
 // would make Hadoop refuse the new file of that name. They stay where there is
-// such a file, and where the name belongs to a file of this version.
-func (a *application) removeChecksum(file string) error {
-	name := path.Join(path.Dir(file), "."+path.Base(file)+".crc")
+// such a file.
+func removeChecksum(root *os.Root, file string) error {
+	name := checksumPath(file)
 	if len(path.Base(name)) > maxElement {
 		return nil
 	}
-	if info, err := a.root.Lstat(name); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+	if info, err := root.Lstat(name); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if _, err := a.root.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if slices.ContainsFunc(a.Files, func(f Staged) bool { return f.Path == name }) {
-		return nil
-	}
-	f, err := a.root.Open(name)
+	f, err := root.Open(name)
 	if err != nil {
 		return err
 	}
@@ -143,7 +154,7 @@ func (a *application) removeChecksum(file string) error {
 	case !bytes.Equal(magic, []byte(checksumMagic)):
 		return nil
 	}
-	return a.root.Remove(name)
+	return root.Remove(name)
 }
 
 // hashFile returns the sha256 of a regular file; anything else of that name

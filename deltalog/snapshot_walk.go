@@ -100,15 +100,18 @@ func (s *Snapshot) Transactions() iter.Seq2[Transaction, error] {
 
 // Domains walks the domain metadata that is not removed, by its name.
 func (s *Snapshot) Domains() iter.Seq2[Domain, error] {
-	return walk(s, kindDomain, func(value []byte) (d Domain, ok bool, err error) {
-		f := [...]field{{name: "domain"}, {name: "removed"}}
-		if err := pick(value, f[:]); err != nil {
-			return d, false, err
-		}
-		d.Name, err = text(f[0].value)
-		d.JSON = value
-		return d, string(f[1].value) != "true", err
-	})
+	return walk(s, kindDomain, newDomain)
+}
+
+// newDomain says that it is not ok for a domain that was removed.
+func newDomain(value []byte) (d Domain, ok bool, err error) {
+	f := [...]field{{name: "domain"}, {name: "removed"}}
+	if err := pick(value, f[:]); err != nil {
+		return d, false, err
+	}
+	d.Name, err = text(f[0].value)
+	d.JSON = value
+	return d, string(f[1].value) != "true", err
 }
 
 // LiveFiles walks the decoded paths of all files that the version needs, data

@@ -84,7 +84,9 @@ func (d *Dir) Stage(ctx context.Context, v Version, path string, r io.Reader) er
 	return nil
 }
 
-// Discard removes whatever is staged. Nothing may be staged at the same time.
+// Discard removes whatever is staged, and what processes that were killed left
+// of files they were writing. Nothing may be staged and no checkpoint written at
+// the same time.
 func (d *Dir) Discard(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -97,7 +99,7 @@ func (d *Dir) Discard(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	if err := errors.Join(root.RemoveAll(stageDir), removeTemps(root, privateDir)); err != nil {
+	if err := errors.Join(root.RemoveAll(stageDir), removeTemps(root, privateDir), removeTemps(root, LogDir)); err != nil {
 		return err
 	}
 	return tidy(root)

@@ -1,0 +1,105 @@
+package deltalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
+)
+
+// CheckpointPath returns the path of the version's classic checkpoint relative
+// to the table's root: _delta_log/<20 digits>.checkpoint.parquet.
+func (v Version) CheckpointPath() string {
+	return LogDir + "/" + v.String() + ".checkpoint.parquet"
+}
+
+// WriteCheckpoint writes the classic checkpoint of a version, whose commit must
+// be there, and then points _last_checkpoint at it, unless that names a newer
+// checkpoint that is there. It must not be called at the same time as Discard.
+//
+// The checkpoint becomes visible whole or not at all and never replaces one: an
+// error wraps fs.ErrExist if the version has a classic checkpoint. Other errors
+// are those of Dir.Snapshot and Snapshot.WriteCheckpoint. After an error the
+// checkpoint is either not there, or whole and only not named as the last one,
+// which readers do without. A process that is
+// killed leaves a hidden file in the log's folder, which Discard removes.
+func (d *Dir) WriteCheckpoint(ctx context.Context, v Version, opts *SnapshotOptions) (CheckpointInfo, error) {
+	root, err := d.open()
+	if err != nil {
+		return CheckpointInfo{}, noTable(err)
+	}
+	defer root.Close()
+	// Without its commit no engine opens a log that begins at a checkpoint.
+	if _, err := root.Lstat(v.CommitPath()); err != nil {
+		return CheckpointInfo{}, err
+	}
+	if _, err := root.Lstat(v.CheckpointPath()); err == nil {
+		return CheckpointInfo{}, fmt.Errorf("%s: %w", v.CheckpointPath(), fs.ErrExist)
+	}
+	s, err := d.Snapshot(ctx, v, opts)
+	if err != nil {
+		return CheckpointInfo{}, err
+	}
+	info, err := publishCheckpoint(ctx, root, s)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return CheckpointInfo{}, err
+	}
+	if err := pointAt(root, info); err != nil {
+		return CheckpointInfo{}, fmt.Errorf("%s: %w", hintPath, err)
+	}
+	return info, nil
+}
+
+// publishCheckpoint gives the checkpoint its name when its bytes are durable.
+func publishCheckpoint(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
+	r, w := io.Pipe()
+	done := make(chan CheckpointInfo, 1)
+	go func() {
+		info, err := s.WriteCheckpoint(w)
+		w.CloseWithError(err) // always nil
+		done <- info
+	}()
+	temp, _, err := atomicfile.WriteTemp(root, LogDir, contextReader{ctx, r})
+	r.CloseWithError(err) // lets the writer end; always nil
+	info := <-done
+	if err != nil {
+		return CheckpointInfo{}, err
+	}
+	final := s.Version.CheckpointPath()
+	if err := removeChecksum(root, final); err != nil {
+		return CheckpointInfo{}, errors.Join(err, root.Remove(temp))
+	}
+	return info, atomicfile.PublishNew(root, temp, final)
+}
+
+// pointAt makes the checkpoint the last one. A hint at one that is not there
+// would keep some engines from opening the table, so it is written when the
+// checkpoint is durable, and one that leads nowhere is replaced.
+func pointAt(root *os.Root, info CheckpointInfo) error {
+	last, err := lastCheckpoint(root)
+	if err != nil {
+		return err
+	}
+	l, err := readLog(root)
+	if err != nil {
+		return err
+	}
+	for _, v := range l.checkpoints {
+		if v == last && v > info.Version {
+			return nil
+		}
+	}
+	text, err := json.Marshal(hint{Version: info.Version, Size: info.Actions, Bytes: info.Size, AddFiles: info.AddFiles})
+	if err != nil {
+		return err
+	}
+	if err := root.Remove(LogDir + "/._last_checkpoint.crc"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return atomicfile.WriteFile(root, hintPath, text)
+}
