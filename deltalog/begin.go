@@ -1,11 +1,13 @@
 package deltalog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
@@ -78,9 +80,9 @@ func (a *application) checkBegin() error {
 	return nil
 }
 
-// publishCheckpoint puts the files of the checkpoint into the log, sidecars
+// publishBeginning puts the files of the checkpoint into the log, sidecars
 // first: a checkpoint that names one that is missing is broken.
-func (a *application) publishCheckpoint(ctx context.Context) error {
+func (a *application) publishBeginning(ctx context.Context) error {
 	for _, sidecars := range []bool{true, false} {
 		for _, f := range a.Checkpoint {
 			if (path.Dir(f.Path) == sidecarDir) != sidecars {
@@ -92,6 +94,27 @@ func (a *application) publishCheckpoint(ctx context.Context) error {
 			if err := a.publishFree(f); err != nil {
 				return fmt.Errorf("publish %s: %w", f.Path, err)
 			}
+		}
+	}
+	return nil
+}
+
+// publishOlder puts the files of an earlier checkpoint into the log. It is only
+// a help, so where one of its names is taken the rest is left out, too.
+func (a *application) publishOlder(ctx context.Context) error {
+	files := slices.SortedFunc(slices.Values(a.Older), func(f, g Staged) int { // sidecars first
+		return cmp.Or(cmp.Compare(len(path.Dir(g.Path)), len(path.Dir(f.Path))), cmp.Compare(f.Path, g.Path))
+	})
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		placed, err := a.publish(f)
+		if err != nil {
+			return fmt.Errorf("publish %s: %w", f.Path, err)
+		}
+		if !placed {
+			return nil
 		}
 	}
 	return nil

@@ -61,11 +61,14 @@ func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
 
 // OpenFile opens a file of the table by its decoded path and tells its size in
 // bytes. Wraps fs.ErrNotExist if it is not there, and the errors of DecodePath
-// for a path that leaves the table or enters its log. What is no regular file
+// for a path that leaves the table or enters its log, where only the files of
+// checkpoints are open to it. What is no regular file
 // wraps ErrUnsupported.
 func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-	if err := checkPath(path); err != nil {
-		return nil, 0, err
+	if _, ok := checkpointOf(path); !ok {
+		if err := checkPath(path); err != nil {
+			return nil, 0, err
+		}
 	}
 	f, info, err := d.openRegular(ctx, path)
 	if err != nil {

@@ -68,6 +68,11 @@ func (c Change) check() error {
 			return fmt.Errorf("%w: %s in a checkpoint of version %d", ErrCorrupt, f.Path, int64(c.Version))
 		}
 	}
+	for _, f := range c.Older {
+		if of, ok := checkpointOf(f.Path); !ok || of >= c.Version {
+			return fmt.Errorf("%w: %s as part of a checkpoint below version %d", ErrCorrupt, f.Path, int64(c.Version))
+		}
+	}
 	return nil
 }
 
@@ -95,7 +100,10 @@ func (a *application) run(ctx context.Context) error {
 	if err := a.publishFiles(ctx); err != nil {
 		return err
 	}
-	if err := a.publishCheckpoint(ctx); err != nil {
+	if err := a.publishBeginning(ctx); err != nil {
+		return err
+	}
+	if err := a.publishOlder(ctx); err != nil {
 		return err
 	}
 	if err := a.makeDir(LogDir); err != nil {
@@ -217,7 +225,7 @@ func syncFile(root *os.Root, name string) error {
 // removeStaged removes what was staged for a version that turned out to be
 // there already.
 func (a *application) removeStaged() error {
-	for _, f := range slices.Concat(a.Files, a.Checkpoint, []Staged{a.Commit}) {
+	for _, f := range slices.Concat(a.Files, a.Checkpoint, a.Older, []Staged{a.Commit}) {
 		err := a.root.Remove(stagePath(a.Version, f.Path, f.SHA256))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -45,6 +45,52 @@ func (d *Dir) WriteCheckpoint(ctx context.Context, v Version, opts *SnapshotOpti
 	if err != nil {
 		return CheckpointInfo{}, err
 	}
+	return publishSnapshot(ctx, root, s)
+}
+
+// minCheckpointDistance is how many versions a checkpoint must save a reader,
+// whatever the table's own interval is.
+const minCheckpointDistance = 10
+
+// CheckpointIfDue writes a checkpoint of version v if the newest one is as far
+// below as the table's delta.checkpointInterval says (100 if it does not), and at
+// least 10 versions. Nearer ones are noticed at the cost of one small read. It
+// reports whether it wrote one; errors are those of WriteCheckpoint.
+func (d *Dir) CheckpointIfDue(ctx context.Context, v Version, opts *SnapshotOptions) (bool, error) {
+	root, err := d.open()
+	if err != nil {
+		return false, noTable(err)
+	}
+	defer root.Close()
+	if last, err := lastCheckpoint(root); err != nil || v-last < minCheckpointDistance {
+		return false, err
+	}
+	l, err := readLog(root)
+	if err != nil {
+		return false, noTable(err)
+	}
+	var newest Version
+	for _, c := range l.checkpoints {
+		if c <= v {
+			newest = c
+		}
+	}
+	if v-newest < minCheckpointDistance {
+		return false, nil
+	}
+	s, err := d.Snapshot(ctx, v, opts)
+	if err != nil {
+		return false, err
+	}
+	if due := v-newest >= s.Metadata.checkpointInterval(); !due {
+		return false, s.Close()
+	}
+	_, err = publishSnapshot(ctx, root, s)
+	return err == nil, err
+}
+
+// publishSnapshot writes the checkpoint of s, which it closes, and points at it.
+func publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
 	info, err := publishCheckpoint(ctx, root, s)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return CheckpointInfo{}, err

@@ -54,14 +54,13 @@ func parseMetadata(value []byte) (*Metadata, error) {
 // defaultCheckpointInterval applies where the table does not state one.
 const defaultCheckpointInterval = 100
 
-// WantsCheckpoint reports whether a writer of the table would follow version v
-// with a checkpoint: every delta.checkpointInterval versions, 100 if that is
-// not stated or no positive number, and never version 0 (as Delta's own writers
-// do it).
-func (m *Metadata) WantsCheckpoint(v Version) bool {
+// checkpointInterval is every how many versions a writer of the table follows a
+// commit with a checkpoint: delta.checkpointInterval, 100 if that is not stated
+// or no positive number (as delta-rs does it).
+func (m *Metadata) checkpointInterval() Version {
 	interval, err := strconv.ParseInt(m.Configuration["delta.checkpointInterval"], 10, 64)
 	if err != nil || interval <= 0 {
-		interval = defaultCheckpointInterval
+		return defaultCheckpointInterval
 	}
-	return v > 0 && int64(v)%interval == 0
+	return Version(interval)
 }

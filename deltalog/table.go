@@ -30,6 +30,9 @@ type Change struct {
 	// begins with: none of the versions before is there. Nil if Version follows
 	// the one before.
 	Checkpoint []Staged
+	// Older are the files of a checkpoint of a version below, for readers to open
+	// the table faster. It is left out where one of its names is taken.
+	Older []Staged
 	// Jump lets the replica leave a hole: where Checkpoint is given, the log may
 	// end anywhere below Version. What it has below Version is removed, as Delta's
 	// metadata cleanup would, once Version is visible.

@@ -141,6 +141,20 @@ func hasCommit(root *os.Root, v Version) (bool, error) {
 	return err == nil, err
 }
 
+// LastCheckpoint returns the version of the newest checkpoint as the hint file
+// has it, 0 if there is none or the file is absent or makes no sense.
+func (d *Dir) LastCheckpoint(ctx context.Context) (Version, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	root, err := d.open()
+	if err != nil {
+		return 0, noTable(err)
+	}
+	defer root.Close()
+	return lastCheckpoint(root)
+}
+
 // lastCheckpoint reads the version from the hint file, 0 if the file is absent
 // or makes no sense: it is only a hint.
 func lastCheckpoint(root *os.Root) (Version, error) {

@@ -66,8 +66,13 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 	}
 	if bv.Gap != nil {
 		bv.Files = onlyChangeData(bv.Files) // the base has all that is live
-	} else if err := s.planExtra(ctx, p, &bv); err != nil {
-		return nil, err
+	} else {
+		if err := s.planExtra(ctx, p, &bv); err != nil {
+			return nil, err
+		}
+		if err := s.planCheckpoint(ctx, p, &bv); err != nil {
+			return nil, err
+		}
 	}
 	if s.opts.Metadata != nil {
 		if bv.Metadata, err = s.opts.Metadata(ctx, v); err != nil {

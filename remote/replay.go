@@ -40,9 +40,13 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 	var running sync.WaitGroup
 	ahead := s.fetchAhead(fetchCtx, &running, table, nextOf(tip), last)
 	var err error
+	begun := tip
 	for result := range ahead {
 		if tip, err = s.apply(ctx, table, tip, <-result); err != nil {
 			break
+		}
+		if tip.version%checkpointEvery == 0 {
+			s.checkpointIfDue(ctx, table, tip.version)
 		}
 	}
 	if err == nil && nextOf(tip) <= last {
@@ -51,6 +55,9 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 	cancel()
 	running.Wait()
 	s.discard(ctx, table)
+	if tip != begun && ctx.Err() == nil {
+		s.checkpointIfDue(ctx, table, tip.version)
+	}
 	return tip, err
 }
 
@@ -129,7 +136,7 @@ func checkNamed(m bundle.Version, c *deltalog.Commit) error {
 		named[f.Path] = true
 	}
 	for _, f := range m.Files {
-		if f.Kind != bundle.KindExtra && !named[f.Path] {
+		if f.Kind != bundle.KindExtra && f.Kind != bundle.KindCheckpoint && !named[f.Path] {
 			return fmt.Errorf("%w: the commit does not name %s", ErrCorrupt, f.Path)
 		}
 	}
@@ -202,7 +209,11 @@ func changeOf(v bundle.Version) deltalog.Change {
 		Modified: v.Modified,
 	}
 	for _, f := range v.Files {
-		c.Files = append(c.Files, stagedOf(f))
+		if f.Kind == bundle.KindCheckpoint {
+			c.Older = append(c.Older, stagedOf(f))
+		} else {
+			c.Files = append(c.Files, stagedOf(f))
+		}
 	}
 	return c
 }

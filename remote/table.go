@@ -38,6 +38,21 @@ type StateReader interface {
 	Start(ctx context.Context) (deltalog.Version, error)
 	// Snapshot reads the state of the table at a version. The caller closes it.
 	Snapshot(ctx context.Context, v deltalog.Version, opts *deltalog.SnapshotOptions) (*deltalog.Snapshot, error)
+	// LastCheckpoint returns the version of the newest checkpoint as far as that
+	// is cheap to know, 0 if there is none.
+	LastCheckpoint(ctx context.Context) (deltalog.Version, error)
+	// Checkpoints returns the complete checkpoints from a version on, whose files
+	// OpenFile opens.
+	Checkpoints(ctx context.Context, from deltalog.Version) ([]deltalog.Checkpoint, error)
+}
+
+// Checkpointer is the ability of a LogApplier that lets a replica with a long
+// log be opened fast.
+type Checkpointer interface {
+	// CheckpointIfDue writes a checkpoint of version v if the newest one is far
+	// enough below, by the table's own interval, and reports whether it did. After
+	// an error the replica is as readable as before.
+	CheckpointIfDue(ctx context.Context, v deltalog.Version, opts *deltalog.SnapshotOptions) (bool, error)
 }
 
 // LogApplier is what init and pull write a replica through: besides reading,
@@ -71,6 +86,7 @@ type LogApplier interface {
 }
 
 var (
-	_ LogApplier  = (*deltalog.Dir)(nil)
-	_ StateReader = (*deltalog.Dir)(nil)
+	_ LogApplier   = (*deltalog.Dir)(nil)
+	_ StateReader  = (*deltalog.Dir)(nil)
+	_ Checkpointer = (*deltalog.Dir)(nil)
 )

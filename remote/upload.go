@@ -67,6 +67,9 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Versi
 		stored[f.Path] = f
 	}
 	for _, f := range ours.Files {
+		if f.Kind == bundle.KindCheckpoint {
+			continue // who looked earlier may not have seen it yet
+		}
 		if t, ok := stored[f.Path]; !ok || !t.Same(f) {
 			return fmt.Errorf("%w: the stored bundle has the same commit but not %s with sha256 %s", ErrDiverged, f.Path, f.SHA256)
 		}
