@@ -467,8 +467,10 @@ func digest(t *testing.T, name string) string {
 	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
-// requireSameFiles asserts that all commits are there, and that every file of
-// the replica is that of the source.
+// requireSameFiles asserts that all commits are there with their times, and that
+// every file of the replica is that of the source. Checkpoints are not compared:
+// they are a help for readers, and where the source's own came too late or is too
+// large the replica has another.
 func requireSameFiles(t *testing.T, source, replica string) {
 	t.Helper()
 	var want []string
@@ -486,12 +488,16 @@ func requireSameFiles(t *testing.T, source, replica string) {
 		}
 		rel, err := filepath.Rel(replica, path)
 		require.NoError(t, err)
+		_, isCommit := deltalog.ParseCommitName(filepath.Base(rel))
+		if inLog := strings.HasPrefix(rel, deltalog.LogDir+"/"); inLog && !isCommit {
+			return nil
+		}
 		a, err := os.ReadFile(filepath.Join(source, rel))
 		require.NoError(t, err)
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, sha256.Sum256(a), sha256.Sum256(b), rel)
-		if filepath.Dir(rel) == "_delta_log" {
+		if isCommit {
 			got = append(got, filepath.Base(rel))
 			sourceInfo, err := os.Stat(filepath.Join(source, rel))
 			require.NoError(t, err)
