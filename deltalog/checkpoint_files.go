@@ -48,7 +48,7 @@ func parseSidecar(value []byte) (s sidecar, err error) {
 
 // eachCheckpointAction calls f with each action of one file of a checkpoint, as
 // far as columns say. Errors are those of eachParquetAction and eachValue.
-func eachCheckpointAction(ctx context.Context, log logFiles, path string, columns []column, f func(kind string, value []byte) error) error {
+func eachCheckpointAction(ctx context.Context, log LogFiles, path string, columns []column, f func(kind string, value []byte) error) error {
 	if strings.HasSuffix(path, ".json") {
 		kinds := []string{"checkpoint", "contentRoot"}
 		for _, c := range columns {
@@ -56,7 +56,7 @@ func eachCheckpointAction(ctx context.Context, log logFiles, path string, column
 		}
 		return walkLog(ctx, log, path, f, kinds...)
 	}
-	file, size, err := log.openAt(ctx, path)
+	file, size, err := log.OpenAt(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,12 @@ func eachCheckpointAction(ctx context.Context, log logFiles, path string, column
 // sidecars included. What is in them is not judged; one whose list of sidecars
 // cannot be read is left out. Empty if there is no log.
 func (d *Dir) Checkpoints(ctx context.Context, from Version) ([]Checkpoint, error) {
-	return checkpoints(ctx, dirLog{d}, from)
+	return FindCheckpoints(ctx, dirLog{d}, from)
 }
 
-func checkpoints(ctx context.Context, log logFiles, from Version) ([]Checkpoint, error) {
-	names, err := log.names(ctx, from)
+// FindCheckpoints is Dir.Checkpoints for a table that lies elsewhere.
+func FindCheckpoints(ctx context.Context, log LogFiles, from Version) ([]Checkpoint, error) {
+	names, err := log.Names(ctx, from)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -103,7 +104,7 @@ func checkpoints(ctx context.Context, log logFiles, from Version) ([]Checkpoint,
 }
 
 // sidecarsOf returns the sidecars that a checkpoint names, each once, by path.
-func sidecarsOf(ctx context.Context, log logFiles, c Checkpoint) ([]sidecar, error) {
+func sidecarsOf(ctx context.Context, log LogFiles, c Checkpoint) ([]sidecar, error) {
 	columns := slices.DeleteFunc(readColumns(), func(c column) bool { return c.name != "sidecar" })
 	var found []sidecar
 	for _, file := range c.Files {
@@ -122,9 +123,9 @@ func sidecarsOf(ctx context.Context, log logFiles, c Checkpoint) ([]sidecar, err
 
 // checkSidecars wraps ErrCorrupt if one is of another size than its checkpoint
 // says, such as one that is not wholly there yet.
-func checkSidecars(ctx context.Context, log logFiles, sidecars []sidecar) error {
+func checkSidecars(ctx context.Context, log LogFiles, sidecars []sidecar) error {
 	for _, s := range sidecars {
-		file, size, err := log.openAt(ctx, s.path)
+		file, size, err := log.OpenAt(ctx, s.path)
 		if err != nil {
 			return err
 		}

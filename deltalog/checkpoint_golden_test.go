@@ -27,7 +27,7 @@ func onlyCheckpoint(t testing.TB, d *Dir, v Version) CheckpointInfo {
 	info, err := d.WriteCheckpoint(t.Context(), v, nil)
 	require.NoError(t, err)
 	keep := map[string]bool{}
-	for _, path := range []string{hintPath, v.CheckpointPath(), v.CommitPath()} {
+	for _, path := range []string{LastCheckpointPath, v.CheckpointPath(), v.CommitPath()} {
 		keep[filepath.Base(path)] = true
 	}
 	names, err := os.ReadDir(log)
@@ -42,7 +42,7 @@ func onlyCheckpoint(t testing.TB, d *Dir, v Version) CheckpointInfo {
 
 // removeCheckpoint makes room for one of ours.
 func removeCheckpoint(t testing.TB, d *Dir, v Version) {
-	for _, path := range []string{hintPath, v.CheckpointPath()} {
+	for _, path := range []string{LastCheckpointPath, v.CheckpointPath()} {
 		require.NoError(t, os.RemoveAll(filepath.Join(d.folder, path)))
 	}
 }

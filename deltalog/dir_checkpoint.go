@@ -2,7 +2,6 @@ package deltalog
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,7 @@ func (d *Dir) WriteCheckpoint(ctx context.Context, v Version, opts *SnapshotOpti
 	if err != nil {
 		return CheckpointInfo{}, err
 	}
-	return publishSnapshot(ctx, root, s)
+	return d.publishSnapshot(ctx, root, s)
 }
 
 // minCheckpointDistance is how many versions a checkpoint must save a reader,
@@ -57,46 +56,52 @@ const minCheckpointDistance = 10
 // least 10 versions. Nearer ones are noticed at the cost of one small read. It
 // reports whether it wrote one; errors are those of WriteCheckpoint.
 func (d *Dir) CheckpointIfDue(ctx context.Context, v Version, opts *SnapshotOptions) (bool, error) {
+	s, err := SnapshotIfDue(ctx, dirLog{d}, v, opts)
+	if s == nil || err != nil {
+		return false, err
+	}
 	root, err := d.open()
 	if err != nil {
-		return false, noTable(err)
+		return false, errors.Join(err, s.Close())
 	}
 	defer root.Close()
-	if last, err := lastCheckpoint(root); err != nil || v-last < minCheckpointDistance {
-		return false, err
-	}
-	l, err := readLog(root)
-	if err != nil {
-		return false, noTable(err)
-	}
-	var newest Version
-	for _, c := range l.checkpoints {
-		if c <= v {
-			newest = c
-		}
-	}
-	if v-newest < minCheckpointDistance {
-		return false, nil
-	}
-	s, err := d.Snapshot(ctx, v, opts)
-	if err != nil {
-		return false, err
-	}
-	if due := v-newest >= s.Metadata.checkpointInterval(); !due {
-		return false, s.Close()
-	}
-	_, err = publishSnapshot(ctx, root, s)
+	_, err = d.publishSnapshot(ctx, root, s)
 	return err == nil, err
 }
 
+// SnapshotIfDue returns the state at version v, of which a checkpoint is to be
+// written, or nil if none is due: see Dir.CheckpointIfDue. The caller closes it.
+func SnapshotIfDue(ctx context.Context, log LogFiles, v Version, opts *SnapshotOptions) (*Snapshot, error) {
+	last, err := ReadLastCheckpoint(ctx, log)
+	if err != nil || v-last < minCheckpointDistance {
+		return nil, err
+	}
+	l, err := listFrom(ctx, log, last)
+	if err != nil {
+		return nil, err
+	}
+	newest := l.newestCheckpoint(v)
+	if v-newest < minCheckpointDistance {
+		return nil, nil
+	}
+	s, err := ReadSnapshot(ctx, log, v, opts)
+	if err != nil {
+		return nil, err
+	}
+	if due := v-newest >= s.Metadata.checkpointInterval(); !due {
+		return nil, s.Close()
+	}
+	return s, nil
+}
+
 // publishSnapshot writes the checkpoint of s, which it closes, and points at it.
-func publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
+func (d *Dir) publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
 	info, err := publishCheckpoint(ctx, root, s)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return CheckpointInfo{}, err
 	}
-	if err := pointAt(root, info); err != nil {
-		return CheckpointInfo{}, fmt.Errorf("%s: %w", hintPath, err)
+	if err := d.pointAt(ctx, root, info); err != nil {
+		return CheckpointInfo{}, fmt.Errorf("%s: %w", LastCheckpointPath, err)
 	}
 	return info, nil
 }
@@ -123,29 +128,14 @@ func publishCheckpoint(ctx context.Context, root *os.Root, s *Snapshot) (Checkpo
 	return info, atomicfile.PublishNew(root, temp, final)
 }
 
-// pointAt makes the checkpoint the last one. A hint at one that is not there
-// would keep some engines from opening the table, so it is written when the
-// checkpoint is durable, and one that leads nowhere is replaced.
-func pointAt(root *os.Root, info CheckpointInfo) error {
-	last, err := lastCheckpoint(root)
-	if err != nil {
-		return err
-	}
-	l, err := readLog(root)
-	if err != nil {
-		return err
-	}
-	for _, v := range l.checkpoints {
-		if v == last && v > info.Version {
-			return nil
-		}
-	}
-	text, err := json.Marshal(hint{Version: info.Version, Size: info.Actions, Bytes: info.Size, AddFiles: info.AddFiles})
-	if err != nil {
+// pointAt makes the checkpoint the last one, when it is durable.
+func (d *Dir) pointAt(ctx context.Context, root *os.Root, info CheckpointInfo) error {
+	text, err := NextHint(ctx, dirLog{d}, info)
+	if text == nil || err != nil {
 		return err
 	}
 	if err := root.Remove(LogDir + "/._last_checkpoint.crc"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return atomicfile.WriteFile(root, hintPath, text)
+	return atomicfile.WriteFile(root, LastCheckpointPath, text)
 }

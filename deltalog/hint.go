@@ -1,13 +1,14 @@
 package deltalog
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 )
 
-// hintPath is where readers look first for the newest checkpoint (Delta
-// protocol, "Last Checkpoint File").
-const hintPath = LogDir + "/_last_checkpoint"
+// LastCheckpointPath is where readers look first for the newest checkpoint,
+// relative to the table's root (Delta protocol, "Last Checkpoint File").
+const LastCheckpointPath = LogDir + "/_last_checkpoint"
 
 // hint is what that file says. Readers take the number of parts for granted.
 type hint struct {
@@ -33,4 +34,22 @@ func readHint(r io.Reader) (h hint, err error) {
 		return hint{}, nil
 	}
 	return h, nil
+}
+
+// NextHint returns what the hint file should say once the checkpoint info is
+// there, nil if it should stay as it is. A hint at a checkpoint that is not
+// there would keep some engines from opening the table, so one that leads
+// nowhere is replaced, and the caller writes it last of all.
+func NextHint(ctx context.Context, log LogFiles, info CheckpointInfo) ([]byte, error) {
+	last, err := ReadLastCheckpoint(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	if last > info.Version {
+		l, err := listFrom(ctx, log, last)
+		if err != nil || l.hasCheckpoint(last) {
+			return nil, err
+		}
+	}
+	return json.Marshal(hint{Version: info.Version, Size: info.Actions, Bytes: info.Size, AddFiles: info.AddFiles})
 }

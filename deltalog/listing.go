@@ -42,6 +42,42 @@ func newListing(names []string) listing {
 	return l
 }
 
+// from returns what the listing says of the versions from v on.
+func (l listing) from(v Version) listing {
+	below := func(of Version) bool { return of < v }
+	l.commits = slices.DeleteFunc(l.commits, below)
+	l.checkpoints = slices.DeleteFunc(l.checkpoints, below)
+	return l
+}
+
+func (l listing) hasCheckpoint(v Version) bool {
+	_, found := slices.BinarySearch(l.checkpoints, v)
+	return found
+}
+
+// newestCheckpoint returns the version of the newest one up to v, 0 if there is
+// none.
+func (l listing) newestCheckpoint(v Version) Version {
+	i, found := slices.BinarySearch(l.checkpoints, v)
+	switch {
+	case found:
+		return v
+	case i == 0:
+		return 0
+	}
+	return l.checkpoints[i-1]
+}
+
+// endFrom returns the newest version of a listing from version from on. sure is
+// false if from is not there or something says that there are versions missing.
+func (l listing) endFrom(from Version) (tip Version, sure bool) {
+	if len(l.commits) == 0 || l.commits[0] != from || len(l.beyond()) > 0 {
+		return 0, false
+	}
+	tip = l.commits[len(l.commits)-1]
+	return tip, tip-from == Version(len(l.commits)-1)
+}
+
 // run is what the commits of a log amount to: the last of them without a hole
 // below.
 type commitRun struct {

@@ -8,20 +8,23 @@ import (
 	"io/fs"
 )
 
-// logFiles is a table's log as reading its state needs it, wherever it lies.
-// Paths are relative to the table's root. Errors wrap fs.ErrNotExist for what
-// is not there.
-type logFiles interface {
-	// names returns the names in the log's folder, in no order. Those that
-	// begin with a version below from may be left out.
-	names(ctx context.Context, from Version) ([]string, error)
-	// open opens a file to be read from its beginning.
-	open(ctx context.Context, path string) (io.ReadCloser, error)
-	// openAt opens a file to be read anywhere, and tells its size in bytes.
-	openAt(ctx context.Context, path string) (readAtCloser, int64, error)
+// LogFiles is a table's log as this package reads it, wherever it lies. Dir has
+// its own; a table elsewhere implements it and calls FindTip, ReadSnapshot and
+// their like. Paths are relative to the table's root. Errors wrap fs.ErrNotExist
+// for what is not there. Methods may be called by many goroutines at once.
+type LogFiles interface {
+	// Names returns the names in the log's folder, in no order. Those that
+	// begin with a version below from may be left out, and so may all that do not
+	// begin with a version.
+	Names(ctx context.Context, from Version) ([]string, error)
+	// Open opens a file to be read from its beginning.
+	Open(ctx context.Context, path string) (io.ReadCloser, error)
+	// OpenAt opens a file to be read anywhere, and tells its size in bytes.
+	OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error)
 }
 
-type readAtCloser interface {
+// ReadAtCloser is a file that can be read anywhere.
+type ReadAtCloser interface {
 	io.ReaderAt
 	io.Closer
 }
@@ -29,9 +32,9 @@ type readAtCloser interface {
 // dirLog is the log of a Dir.
 type dirLog struct{ *Dir }
 
-var _ logFiles = dirLog{}
+var _ LogFiles = dirLog{}
 
-func (d dirLog) names(ctx context.Context, _ Version) ([]string, error) {
+func (d dirLog) Names(ctx context.Context, _ Version) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -43,7 +46,7 @@ func (d dirLog) names(ctx context.Context, _ Version) ([]string, error) {
 	return readNames(root, LogDir)
 }
 
-func (d dirLog) open(ctx context.Context, path string) (io.ReadCloser, error) {
+func (d dirLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 	f, _, err := d.openRegular(ctx, path)
 	if err != nil {
 		return nil, err
@@ -51,7 +54,7 @@ func (d dirLog) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-func (d dirLog) openAt(ctx context.Context, path string) (readAtCloser, int64, error) {
+func (d dirLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
 	f, info, err := d.openRegular(ctx, path)
 	if err != nil {
 		return nil, 0, err
@@ -61,8 +64,8 @@ func (d dirLog) openAt(ctx context.Context, path string) (readAtCloser, int64, e
 
 // walkLog reads a file of JSON actions and calls f with each that is of one of
 // the kinds.
-func walkLog(ctx context.Context, log logFiles, path string, f func(kind string, value []byte) error, kinds ...string) error {
-	file, err := log.open(ctx, path)
+func walkLog(ctx context.Context, log LogFiles, path string, f func(kind string, value []byte) error, kinds ...string) error {
+	file, err := log.Open(ctx, path)
 	if err != nil {
 		return err
 	}

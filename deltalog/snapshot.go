@@ -68,14 +68,19 @@ func (s *Snapshot) Close() error { return s.state.close() }
 // if Protocol.Check refuses the protocol at that version or part of the log lies
 // elsewhere. A file that cannot be named is an error of the walk that meets it.
 func (d *Dir) Snapshot(ctx context.Context, v Version, opts *SnapshotOptions) (*Snapshot, error) {
-	s, err := readSnapshot(ctx, dirLog{d}, v, opts.withDefaults())
+	return ReadSnapshot(ctx, dirLog{d}, v, opts)
+}
+
+// ReadSnapshot is Dir.Snapshot for a table that lies elsewhere.
+func ReadSnapshot(ctx context.Context, log LogFiles, v Version, opts *SnapshotOptions) (*Snapshot, error) {
+	s, err := readSnapshot(ctx, log, v, opts.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("state at version %d: %w", int64(v), err)
 	}
 	return s, nil
 }
 
-func readSnapshot(ctx context.Context, log logFiles, v Version, opts SnapshotOptions) (*Snapshot, error) {
+func readSnapshot(ctx context.Context, log LogFiles, v Version, opts SnapshotOptions) (*Snapshot, error) {
 	var failed error // of the newest checkpoint, which says most
 	from, err := hintedVersion(ctx, log, v)
 	if err != nil {
@@ -108,11 +113,11 @@ func readSnapshot(ctx context.Context, log logFiles, v Version, opts SnapshotOpt
 
 // hintedVersion returns the version of the checkpoint that the hint file names,
 // 0 if it is above v or the file is no help, whatever the reason.
-func hintedVersion(ctx context.Context, log logFiles, v Version) (Version, error) {
+func hintedVersion(ctx context.Context, log LogFiles, v Version) (Version, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	file, err := log.open(ctx, hintPath)
+	file, err := log.Open(ctx, LastCheckpointPath)
 	if err != nil {
 		return 0, ctx.Err()
 	}
@@ -125,8 +130,8 @@ func hintedVersion(ctx context.Context, log logFiles, v Version) (Version, error
 
 // checkpointsIn returns the checkpoints of the versions from..below-1 whose
 // names are complete.
-func checkpointsIn(ctx context.Context, log logFiles, from, below Version) ([]Checkpoint, error) {
-	names, err := log.names(ctx, from)
+func checkpointsIn(ctx context.Context, log LogFiles, from, below Version) ([]Checkpoint, error) {
+	names, err := log.Names(ctx, from)
 	if err != nil {
 		return nil, err
 	}

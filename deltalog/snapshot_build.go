@@ -23,7 +23,7 @@ type builder struct {
 	key        []byte
 }
 
-func buildSnapshot(ctx context.Context, log logFiles, v Version, from *Checkpoint, opts SnapshotOptions) (*Snapshot, error) {
+func buildSnapshot(ctx context.Context, log LogFiles, v Version, from *Checkpoint, opts SnapshotOptions) (*Snapshot, error) {
 	b := &builder{s: &Snapshot{Version: v, options: opts, state: &sorter{limit: opts.Memory, dir: opts.TempDir}}}
 	if err := b.build(ctx, log, from); err != nil {
 		return nil, errors.Join(err, b.s.Close())
@@ -32,7 +32,7 @@ func buildSnapshot(ctx context.Context, log logFiles, v Version, from *Checkpoin
 	return b.s, nil
 }
 
-func (b *builder) build(ctx context.Context, log logFiles, from *Checkpoint) error {
+func (b *builder) build(ctx context.Context, log LogFiles, from *Checkpoint) error {
 	next := Version(0)
 	if from != nil {
 		if err := b.checkpoint(ctx, log, *from); err != nil {
@@ -68,13 +68,13 @@ func (b *builder) complete() error {
 	return nil
 }
 
-func (b *builder) commit(ctx context.Context, log logFiles, v Version) error {
+func (b *builder) commit(ctx context.Context, log LogFiles, v Version) error {
 	b.version = v
 	return walkLog(ctx, log, v.CommitPath(), b.take,
 		"add", "remove", "txn", "domainMetadata", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot")
 }
 
-func (b *builder) checkpoint(ctx context.Context, log logFiles, c Checkpoint) error {
+func (b *builder) checkpoint(ctx context.Context, log LogFiles, c Checkpoint) error {
 	b.version = c.Version
 	columns := readColumns()
 	for _, file := range c.Files {
@@ -106,8 +106,8 @@ var errFound = errors.New("found")
 // ownCommit reads the in-commit timestamp of a version whose state came from
 // its checkpoint: the first action has it (Delta protocol, "In-Commit
 // Timestamps"). The commit need not be there.
-func (b *builder) ownCommit(ctx context.Context, log logFiles) error {
-	file, err := log.open(ctx, b.s.Version.CommitPath())
+func (b *builder) ownCommit(ctx context.Context, log LogFiles) error {
+	file, err := log.Open(ctx, b.s.Version.CommitPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -14,9 +14,9 @@ import (
 // complete checkpoint makes up for them, ErrUnsupported if one does but no commit
 // follows.
 func (d *Dir) Tip(ctx context.Context) (Version, error) {
-	_, tip, err := d.span(ctx)
+	tip, err := FindTip(ctx, dirLog{d})
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%s: %w", d.folder, err)
 	}
 	return d.complete(ctx, tip)
 }
@@ -26,39 +26,11 @@ func (d *Dir) Tip(ctx context.Context) (Version, error) {
 // hole that has its commit and a complete checkpoint, which may be that of the
 // version before. Errors are those of Tip.
 func (d *Dir) Start(ctx context.Context) (Version, error) {
-	start, _, err := d.span(ctx)
-	return start, err
-}
-
-// span returns where a reader can begin, and the newest version.
-func (d *Dir) span(ctx context.Context) (start, tip Version, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, 0, err
-	}
-	root, err := d.open()
+	start, err := FindStart(ctx, dirLog{d})
 	if err != nil {
-		return 0, 0, noTable(err)
+		return 0, fmt.Errorf("%s: %w", d.folder, err)
 	}
-	defer root.Close()
-	l, err := readLog(root)
-	if err != nil {
-		return 0, 0, noTable(err)
-	}
-	r, err := l.newestRun(func(v Version) (bool, error) { return hasCommit(root, v) })
-	if err == nil {
-		start, err = l.start(r)
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s: %w", d.folder, err)
-	}
-	return start, r.last, nil
-}
-
-func noTable(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", ErrNoTable, err)
-	}
-	return err
+	return start, nil
 }
 
 // complete returns tip, or the version before if the commit of tip is not
@@ -99,7 +71,11 @@ func (d *Dir) TipFrom(ctx context.Context, from Version) (Version, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !sure {
+	last, err := d.LastCheckpoint(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if !sure || last > tip {
 		return d.Tip(ctx)
 	}
 	return d.complete(ctx, tip)
@@ -128,8 +104,7 @@ func lookUpward(ctx context.Context, root *os.Root, from Version) (tip Version, 
 			return 0, false, err
 		}
 	}
-	last, err := lastCheckpoint(root)
-	return tip, last <= tip, err
+	return tip, true, nil
 }
 
 // hasCommit reports whether a commit file has this name, whatever is in it.
@@ -144,32 +119,7 @@ func hasCommit(root *os.Root, v Version) (bool, error) {
 // LastCheckpoint returns the version of the newest checkpoint as the hint file
 // has it, 0 if there is none or the file is absent or makes no sense.
 func (d *Dir) LastCheckpoint(ctx context.Context) (Version, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	root, err := d.open()
-	if err != nil {
-		return 0, noTable(err)
-	}
-	defer root.Close()
-	return lastCheckpoint(root)
-}
-
-// lastCheckpoint reads the version from the hint file, 0 if the file is absent
-// or makes no sense: it is only a hint.
-func lastCheckpoint(root *os.Root) (Version, error) {
-	f, err := root.Open(hintPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	h, err := readHint(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return h.Version, err
+	return ReadLastCheckpoint(ctx, dirLog{d})
 }
 
 // versions returns the versions that the log has, ascending; none if there is
