@@ -250,7 +250,7 @@ func resolve(value string) (string, error) {
 // Options returns the options that the configuration sets; the host adds its
 // own.
 func (c *Config) Options() *Options {
-	return &Options{Mode: c.Mode, CompressionLevel: c.CompressionLevel, SourceID: c.SourcePondID, SwitchToPull: c.SwitchToPull}
+	return &Options{Mode: c.Mode, CompressionLevel: c.CompressionLevel, SourceID: c.SourcePondID, SwitchToPull: c.SwitchToPull, SyncInterval: c.SyncInterval}
 }
 
 // modeLine is a key mode with its value, at any indentation.

@@ -134,7 +134,7 @@ func (s *session) carry(ctx context.Context, d *baseDraft, file liveFile, tip de
 	if err := s.checkDead(ctx, file.path, deltalog.Version(d.base.Version), tip); err != nil {
 		return err
 	}
-	s.log.Warn("file is gone and no longer live, recorded as absent", logVersion, d.base.Version, logPath, file.path)
+	s.log.Warn("file is gone, recorded as absent", logVersion, d.base.Version, logPath, file.path)
 	d.base.Absent = append(d.base.Absent, file.path)
 	return nil
 }

@@ -100,7 +100,7 @@ func (s *session) planFiles(ctx context.Context, p *plan, bv *bundle.Version, c 
 			if err := s.checkDead(ctx, f.Path, p.version, tip); err != nil {
 				return err
 			}
-			s.log.Warn("file is gone and no longer live, recorded as absent", logVersion, p.version, logPath, f.Path)
+			s.log.Warn("file is gone, recorded as absent", logVersion, p.version, logPath, f.Path)
 			bv.Absent = append(bv.Absent, f.Path)
 			continue
 		}
@@ -123,6 +123,10 @@ func (s *session) checkDead(ctx context.Context, path string, v, tip deltalog.Ve
 	live, err := s.isLive(ctx, path, tip)
 	if err != nil {
 		return err
+	}
+	if live && s.opts.AllowMissing {
+		s.log.Error("a file that the newest version needs is gone, and may be", logVersion, v, logPath, path)
+		return nil
 	}
 	if live {
 		return fmt.Errorf("%w: the table lacks %s, which version %d still needs", ErrCorrupt, path, int64(tip))
@@ -149,6 +153,11 @@ func (s *session) planExtra(ctx context.Context, p *plan, bv *bundle.Version) er
 		size, found, err := s.fileSize(ctx, path)
 		if err != nil {
 			return err
+		}
+		if !found && s.opts.AllowMissing {
+			s.log.Error("an extra file is gone, and may be", logVersion, p.version, logPath, path)
+			bv.Absent = append(bv.Absent, path)
+			continue
 		}
 		if !found {
 			return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, path)

@@ -57,6 +57,9 @@ func (s *session) replicaTip(ctx context.Context, table LogApplier, h *head) (*t
 		return nil, err
 	}
 	commit, err := hashLocal(ctx, table, v)
+	if err == nil {
+		s.came(tipState{v, commit})
+	}
 	return &tipState{v, commit}, err
 }
 

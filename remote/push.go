@@ -35,6 +35,10 @@ func (s *session) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tip, unsettled, err := s.settled(ctx, pos, tip)
+	if s.report.Remaining = unsettled; err != nil || tip < 0 {
+		return err
+	}
 	if err := s.findGap(ctx, pos, tip); err != nil {
 		return err
 	}
@@ -107,6 +111,7 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	if here != there {
 		return diverged(common, here, there)
 	}
+	s.came(tipState{common, here})
 	return nil
 }
 
@@ -181,7 +186,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	if n := s.opts.MaxVersions; n > 0 && tip-pos.next() >= deltalog.Version(n) {
 		last = pos.next() + deltalog.Version(n) - 1
 	}
-	s.report.Remaining = int(tip - last)
+	s.report.Remaining += int(tip - last)
 	s.expect(int(last - pos.next() + 1))
 
 	for pos.next() <= last {
@@ -214,6 +219,7 @@ func (p *position) advance(done *plan) {
 func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltalog.Version) error {
 	up := newUploads(ctx, s.opts.Concurrency, func(done *plan) {
 		pos.advance(done)
+		s.came(tipState{done.version, done.commit})
 		s.rememberFiles(done)
 	})
 	planned := *pos

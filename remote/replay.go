@@ -161,6 +161,7 @@ func (s *session) apply(ctx context.Context, table LogApplier, tip *tipState, f 
 	s.record(f.version)
 	s.stepped()
 	s.log.Info("applied", logVersion, v)
+	s.came(tipState{v, f.version.Commit.SHA256})
 	return &tipState{v, f.version.Commit.SHA256}, nil
 }
 

@@ -39,6 +39,23 @@ type Options struct {
 	// MaxVersions bounds how many versions one Push moves, so that a commit
 	// hook never eats a whole backlog. Default: all.
 	MaxVersions int
+	// SyncInterval is how long a Follow waits between two passes if nobody calls
+	// Notify; up to a fifth less, so that many replicas do not ask in step. Default:
+	// one minute.
+	SyncInterval time.Duration
+	// Settle is for a program that pushes tables that others commit to: a push
+	// leaves out the newest commit until it has not changed for so long, since some
+	// engines write it in place. Default, and right in the host's own hook: 0.
+	Settle time.Duration
+	// AllowMissing lets a push go on when the source has lost a file that its
+	// newest version needs: the loss is recorded and the replica lacks the file
+	// too, which readers will report as they do at the source. Default: ErrCorrupt.
+	AllowMissing bool
+	// Observe, if set, is called where a call that moves versions begins, named
+	// push, init, pull or base; it may derive the context that the call goes on
+	// with, and returns what is called with the outcome, in the same goroutine. It
+	// must return quickly. Default: none.
+	Observe ObserveFunc
 	// Target is the version that Init goes to. Default (nil): the newest.
 	Target *deltalog.Version
 	// TargetTime, if set, makes Init go to the newest version that is not newer,
@@ -82,6 +99,9 @@ const (
 	HistoryLive
 )
 
+// ObserveFunc watches calls from their begin to their end; see Options.Observe.
+type ObserveFunc func(ctx context.Context, op string) (context.Context, func(Report, error))
+
 // ExtraFunc lists, as slash-separated paths relative to the table's root, all
 // files that version v needs and that no Delta action names. Such files are
 // immutable by name. A bundle omits those that version v-1 lists too, so the
@@ -121,6 +141,8 @@ type Replicator struct {
 	turn  chan struct{} // holds a token while no call moves versions
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
+	newest  sighting // likewise
+	sync    *syncing
 
 	mu   sync.Mutex // guards what follows
 	mode Mode
@@ -142,7 +164,7 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), mode: o.Mode}
+	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode}
 	r.turn <- struct{}{}
 	return r, nil
 }
@@ -157,6 +179,12 @@ func (o *Options) fill() error {
 	}
 	if o.Concurrency < 0 || o.MaxVersions < 0 || o.Memory < 0 {
 		return errors.New("negative Concurrency, MaxVersions or Memory")
+	}
+	if o.SyncInterval < 0 || o.Settle < 0 {
+		return errors.New("negative SyncInterval or Settle")
+	}
+	if o.SyncInterval == 0 {
+		o.SyncInterval = time.Minute
 	}
 	if o.Memory == 0 {
 		o.Memory = 64 << 20

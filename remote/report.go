@@ -18,8 +18,8 @@ type Report struct {
 	// Present counts the versions of a push that another pusher, or an earlier
 	// attempt, had stored already with the same content.
 	Present int `json:"present"`
-	// Remaining counts the versions that Options.MaxVersions left for the next
-	// push.
+	// Remaining counts the versions that Options.MaxVersions or Options.Settle
+	// left for the next push.
 	Remaining int `json:"remaining"`
 	// Files and Bytes count the table's files that moved, commits among them,
 	// before compression.

@@ -46,6 +46,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	}
 	s.recordBase(b)
 	s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
+	s.came(tipState{v, b.Commit.SHA256})
 	return &tipState{v, b.Commit.SHA256}, nil
 }
 

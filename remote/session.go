@@ -19,6 +19,8 @@ const (
 	logPath    = "path"
 	logVersion = "version"
 	logCount   = "versions"
+
+	logFailures = "failures" // in a row
 )
 
 // session is one call on a Replicator: its own view of the store, with
@@ -56,8 +58,19 @@ func (r *Replicator) do(ctx context.Context, op string, f func(*session, context
 	}
 	defer func() { r.turn <- struct{}{} }()
 	s := r.newSession(op)
-	err := f(s, ctx)
-	return s.finish(), opError(op, err)
+	ctx, end := r.observe(ctx, op)
+	err := opError(op, f(s, ctx))
+	report := s.finish()
+	end(report, err)
+	return report, err
+}
+
+// observe calls Options.Observe.
+func (r *Replicator) observe(ctx context.Context, op string) (context.Context, func(Report, error)) {
+	if r.opts.Observe == nil {
+		return ctx, func(Report, error) {}
+	}
+	return r.opts.Observe(ctx, op)
 }
 
 func (s *session) finish() Report {

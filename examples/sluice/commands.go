@@ -33,10 +33,12 @@ type app struct {
 	json        bool
 	concurrency int
 	level       string
-	version     int64  // of init; negative: the newest
-	timestamp   string // of init
-	history     string // of init
-	acrossGap   bool   // of init and pull
+	version     int64         // of init; negative: the newest
+	timestamp   string        // of init
+	history     string        // of init
+	acrossGap   bool          // of init and pull
+	settle      time.Duration // of push and follow
+	allowLost   bool          // likewise
 }
 
 // run is the whole command but for the process around it.
@@ -71,8 +73,7 @@ func (a *app) root() *cobra.Command {
 	flags.IntVar(&a.concurrency, "concurrency", 0, "versions in flight at once (default 4)")
 	flags.StringVar(&a.level, "log-level", "warn", "debug, info, warn or error, to standard error")
 	root.AddCommand(
-		a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push),
-		a.initCommand(), a.pullCommand(),
+		a.pushCommand(), a.initCommand(), a.pullCommand(), a.followCommand(),
 		a.mover("base", "Take a base of the newest version in the store, for init --history live", (*remote.Replicator).Base),
 		a.statusCommand(), a.versionsCommand())
 	return root
@@ -101,7 +102,10 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 		Example: "  sluice " + name + " /var/pond/data s3://my-pond-backups/prod?region=us-west-2",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bar := newBar(a.errOut, a.json, name)
-			rep, err := a.open(cmd.Context(), args[0], args[1], bar.show)
+			rep, err := a.open(cmd.Context(), args[0], args[1], func(o *remote.Options) error {
+				o.Progress = bar.show
+				return nil
+			})
 			if err != nil {
 				return err
 			}
@@ -116,6 +120,17 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 			return err
 		},
 	}
+}
+
+func (a *app) pushCommand() *cobra.Command {
+	cmd := a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push)
+	a.pushFlags(cmd, 0)
+	return cmd
+}
+
+func (a *app) pushFlags(cmd *cobra.Command, settle time.Duration) {
+	cmd.Flags().DurationVar(&a.settle, "settle", settle, "leave out the newest commit until it has not changed for so long")
+	cmd.Flags().BoolVar(&a.allowLost, "allow-missing", false, "go on if a file that the newest version needs is gone, and record that")
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -169,7 +184,9 @@ func (a *app) restoring(opts *remote.Options) error {
 	return nil
 }
 
-func (a *app) open(ctx context.Context, folder, url string, progress func(remote.Progress)) (*remote.Replicator, error) {
+// open makes a Replicator with what the flags say and, if more is not nil, what
+// the command adds.
+func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Options) error) (*remote.Replicator, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.level)); err != nil {
 		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", errUsage, a.level)
@@ -188,11 +205,19 @@ func (a *app) open(ctx context.Context, folder, url string, progress func(remote
 	opts := &remote.Options{
 		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
 		Concurrency: a.concurrency,
-		Progress:    progress,
 		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
+		Settle:      a.settle, AllowMissing: a.allowLost,
+	}
+	if a.settle < 0 {
+		return nil, fmt.Errorf("%w: --settle %s must not be negative", errUsage, a.settle)
 	}
 	if err := a.restoring(opts); err != nil {
 		return nil, err
+	}
+	if more != nil {
+		if err := more(opts); err != nil {
+			return nil, err
+		}
 	}
 	return remote.New(table, store, opts)
 }
