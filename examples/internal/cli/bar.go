@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/pondworks/sluice/remote"
+)
+
+// quietTime is how long something may take before a bar appears.
+const quietTime = time.Second
+
+// Bar shows progress on a terminal, once that takes long enough to wonder, and
+// nothing anywhere else.
+type Bar struct {
+	out   *os.File // nil: show nothing
+	begun time.Time
+	p     *progressbar.ProgressBar
+}
+
+// NewBar returns a bar on w, which is silent unless w is a terminal.
+func NewBar(w io.Writer, quiet bool) *Bar {
+	if quiet || !IsTerminal(w) {
+		return &Bar{}
+	}
+	return &Bar{out: w.(*os.File), begun: time.Now()}
+}
+
+// start makes the bar visible when it is time to, and reports whether it is.
+func (b *Bar) start(total int64, options ...progressbar.Option) bool {
+	if b.out == nil || b.p == nil && time.Since(b.begun) < quietTime {
+		return false
+	}
+	if b.p == nil {
+		b.p = progressbar.NewOptions64(total, append(options,
+			progressbar.OptionSetWriter(b.out), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
+			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())...)
+	}
+	return true
+}
+
+// Versions shows how far a push, init or pull is: versions, bytes, bytes in a
+// second, time gone and time to go.
+func (b *Bar) Versions(p remote.Progress) {
+	if !b.start(int64(max(p.Total, 1)), progressbar.OptionShowCount()) {
+		return
+	}
+	b.p.ChangeMax(max(p.Total, 1))
+	b.p.Describe(fmt.Sprintf("%s %s, %s/s", p.Mode, Bytes(p.Bytes), Bytes(int64(float64(p.Bytes)/time.Since(b.begun).Seconds()))))
+	_ = b.p.Set(p.Versions) // a bar that cannot be drawn is no reason to stop
+}
+
+// Reader counts what is read from r; total is -1 if unknown.
+func (b *Bar) Reader(r io.Reader, total int64, name string) io.Reader {
+	return readerFunc(func(buf []byte) (int, error) {
+		n, err := r.Read(buf)
+		if b.start(total, progressbar.OptionShowBytes(true), progressbar.OptionSetDescription(name)) {
+			_ = b.p.Add(n) // as above
+		}
+		return n, err
+	})
+}
+
+// Finish removes the bar.
+func (b *Bar) Finish() {
+	if b.p != nil {
+		_ = b.p.Clear() // as above
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// IsTerminal reports whether w is one.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Bytes is a number of bytes for people.
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	units := "KMGTPE"
+	f := float64(n) / 1024
+	for f >= 1024 && len(units) > 1 {
+		f, units = f/1024, units[1:]
+	}
+	return fmt.Sprintf("%.1f %ciB", f, units[0])
+}
+
+// Count is a number of things for people: "1 file", "2 files".
+func Count[N int | int64](n N, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}

@@ -1,0 +1,54 @@
+// Package cli is what the commands among the examples have in common: exit
+// codes, progress bars, colours.
+package cli
+
+import (
+	"errors"
+
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Exit codes. Scripts rely on them.
+const (
+	ExitDone        = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitDiverged    = 3
+	ExitGap         = 4
+	ExitCorrupt     = 5
+	ExitUnavailable = 6
+	ExitNotEmpty    = 7
+	ExitUnsupported = 8
+)
+
+// ErrUsage marks a command line that makes no sense.
+var ErrUsage = errors.New("usage")
+
+// ExitCode tells a script what to do next. ErrNotEmpty comes first: it may wrap
+// why the table there cannot be carried on.
+func ExitCode(err error) int {
+	for _, c := range []struct {
+		class error
+		code  int
+	}{
+		{ErrUsage, ExitUsage},
+		{storage.ErrInvalidConfig, ExitUsage},
+		{remote.ErrInvalidConfig, ExitUsage},
+		{remote.ErrNotEmpty, ExitNotEmpty},
+		{remote.ErrDiverged, ExitDiverged},
+		{remote.ErrConflict, ExitDiverged},
+		{remote.ErrGap, ExitGap},
+		{remote.ErrUnsupported, ExitUnsupported},
+		{remote.ErrCorrupt, ExitCorrupt},
+		{remote.ErrUnavailable, ExitUnavailable},
+	} {
+		if errors.Is(err, c.class) {
+			return c.code
+		}
+	}
+	if err != nil {
+		return ExitFailed
+	}
+	return ExitDone
+}

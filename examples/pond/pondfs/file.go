@@ -1,0 +1,41 @@
+package pondfs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// createNew puts a durable file of these bytes in place, whole or not at all.
+// Of several callers exactly one wins; the others get an error wrapping
+// fs.ErrExist. A link does that, a rename would replace.
+func createNew(name string, b []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(name), ".pond-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(b)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Link(temp.Name(), name)
+	}
+	if err = errors.Join(err, os.Remove(temp.Name())); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+// syncDir makes the names in a folder durable. Windows needs no such thing.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

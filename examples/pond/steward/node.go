@@ -1,0 +1,133 @@
+package steward
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/pondworks/sluice/examples/pond/pondfs"
+	"github.com/pondworks/sluice/remote"
+)
+
+// SystemDir is where the factories of a pond are configured. It looks like a
+// directory of the pond but lies in control/: a replica must not get the
+// configuration of its source, nor a commit of its own for having one.
+const SystemDir = "/etc/system.d"
+
+// DefaultNode is where a restored pond keeps its configuration unless
+// config_path says otherwise.
+const DefaultNode = SystemDir + "/10-remote"
+
+// Node is a configured factory. The only kind is remote.
+type Node struct {
+	Path string // SystemDir and a name; factories run in the order of their names
+	Text []byte // the configuration, YAML, as it was given
+}
+
+// Name is the last element of the path.
+func (n Node) Name() string { return path.Base(n.Path) }
+
+// Config is the configuration, parsed.
+func (n Node) Config() (*remote.Config, error) {
+	c, err := remote.ParseConfig(n.Text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.Path, err)
+	}
+	return c, nil
+}
+
+// secrets are the values of keys that nobody should see on a screen, but for
+// those that only name a variable.
+var secrets = regexp.MustCompile(`(?m)^(\s*(?:key|secret):[ \t]*)([^\s$#].*)$`)
+
+// Shown is the text with its secrets left out.
+func (n Node) Shown() []byte { return secrets.ReplaceAll(n.Text, []byte("${1}********")) }
+
+// IsNode reports whether a pond path lies in SystemDir.
+func IsNode(name string) bool { return name == SystemDir || strings.HasPrefix(name, SystemDir+"/") }
+
+// nodeFile returns the file of a node. It wraps pondfs.ErrPath.
+func (p *Pond) nodeFile(name string) (string, error) {
+	clean, err := pondfs.Clean(name)
+	if err != nil {
+		return "", err
+	}
+	if path.Dir(clean) != SystemDir || strings.HasPrefix(path.Base(clean), ".") {
+		return "", fmt.Errorf("%w %q: factories are configured as %s/NAME", pondfs.ErrPath, name, SystemDir)
+	}
+	return p.control("system.d", path.Base(clean)), nil
+}
+
+// Nodes returns the configured factories in the order of their names.
+func (p *Pond) Nodes() ([]Node, error) {
+	entries, err := os.ReadDir(p.control("system.d"))
+	if err != nil {
+		return nil, err
+	}
+	var nodes []Node
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // a temporary file
+		}
+		n, err := p.Node(SystemDir + "/" + e.Name())
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
+}
+
+// Node returns one configured factory. It wraps fs.ErrNotExist.
+func (p *Pond) Node(name string) (Node, error) {
+	file, err := p.nodeFile(name)
+	if err != nil {
+		return Node{}, err
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	clean, cerr := pondfs.Clean(name)
+	return Node{Path: clean, Text: text}, errors.Join(err, cerr)
+}
+
+// Mknod configures a factory and records that as a transaction, after which the
+// factories run: a pond that gets its first remote is backed up at once. It wraps
+// fs.ErrExist if there is one of that name.
+func (p *Pond) Mknod(n Node) (*Txn, error) {
+	if _, err := n.Config(); err != nil {
+		return nil, err
+	}
+	file, err := p.nodeFile(n.Path)
+	if err != nil {
+		return nil, err
+	}
+	err = createNew(file, bytes.Clone(n.Text))
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s: %w; to replace it: pond rm %s", n.Path, fs.ErrExist, n.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.note("mknod remote " + n.Path)
+}
+
+// RemoveNode forgets a factory. What it put into a store stays there.
+func (p *Pond) RemoveNode(name string) (*Txn, error) {
+	file, err := p.nodeFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	} else if err != nil {
+		return nil, err
+	}
+	return p.note("rm " + name)
+}
