@@ -115,6 +115,39 @@ func (f *FS) LargeFiles(ctx context.Context, v deltalog.Version) (paths []string
 	return slices.Compact(paths), nil
 }
 
+// NewIn counts the files that version v has and the one before has not, its
+// commit among them, and their bytes.
+func (f *FS) NewIn(ctx context.Context, v deltalog.Version) (files int, size int64, err error) {
+	commit, err := f.scanCommit(ctx, v)
+	if err != nil {
+		return 0, 0, err
+	}
+	files, size = 1+len(commit.Files), commit.Size
+	for _, file := range commit.Files {
+		size += file.Size
+	}
+	now, err := f.LargeFiles(ctx, v)
+	if err != nil || v == 0 {
+		return files, size, err
+	}
+	before, err := f.LargeFiles(ctx, v-1)
+	if err != nil {
+		return files, size, err
+	}
+	for _, path := range now {
+		if _, known := slices.BinarySearch(before, path); known {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(f.dir, filepath.FromSlash(path)))
+		if err != nil {
+			return files, size, err
+		}
+		files++
+		size += info.Size()
+	}
+	return files, size, nil
+}
+
 // addAction is what we read of an add action.
 type addAction struct {
 	PartitionValues map[string]*string `json:"partitionValues"`

@@ -29,9 +29,6 @@ type Node struct {
 	Text []byte // the configuration, YAML, as it was given
 }
 
-// Name is the last element of the path.
-func (n Node) Name() string { return path.Base(n.Path) }
-
 // Config is the configuration, parsed.
 func (n Node) Config() (*remote.Config, error) {
 	c, err := remote.ParseConfig(n.Text)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 	"time"
 
@@ -100,8 +101,12 @@ func (p *Pond) run(ctx context.Context, n Node, seq int64, move func(*remote.Rep
 	if run.Report.Mode != remote.ModePush.String() && run.Report.Versions > 0 {
 		err = errors.Join(err, p.reconcile(ctx))
 	}
-	return run, errors.Join(err, appendLine(p.control("runs", n.Name()+".jsonl"), run))
+	return run, errors.Join(err, p.appendRun(run))
 }
+
+func (p *Pond) appendRun(r Run) error { return appendLine(p.runsFile(r.Node), r) }
+
+func (p *Pond) runsFile(node string) string { return p.control("runs", path.Base(node)+".jsonl") }
 
 // Replicator returns the replicator of this pond and a node's store. set, if
 // not nil, changes its options.
@@ -147,7 +152,7 @@ func (p *Pond) metadata(ctx context.Context, v deltalog.Version) (map[string]str
 func (p *Pond) Runs(n Node) ([]Run, error) {
 	var runs []Run
 	var bad error
-	err := readLines(p.control("runs", n.Name()+".jsonl"), func(line []byte) {
+	err := readLines(p.runsFile(n.Path), func(line []byte) {
 		var r Run
 		if err := json.Unmarshal(line, &r); err != nil {
 			bad = fmt.Errorf("runs of %s: %w", n.Path, err)

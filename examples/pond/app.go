@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
+	"github.com/pondworks/sluice/examples/pond/pondfs"
+	"github.com/pondworks/sluice/examples/pond/steward"
+	"github.com/pondworks/sluice/remote"
+)
+
+const about = `A pond keeps files in a Delta Lake table, one row for each version of each file. Every
+change is a commit; after it the factories in /etc/system.d run, and a remote among them
+copies the commit into object storage. From there the pond is restored, or followed by
+replicas.
+
+The pond is chosen with --pond-path, or with POND in the environment.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
+6 unavailable, 7 not empty, 8 unsupported.`
+
+const examples = `  export POND=/var/pond
+  pond init                                   # a new pond
+  echo 'id,name' | pond put /data/animals.csv
+  pond mknod remote /etc/system.d/10-remote --config-path backup.yaml
+  pond backup status
+
+  pond restore --from-backup s3://my-pond-backups --pond-path /var/restored
+  pond init --from-backup replica.yaml --pond-path /var/replica
+  pond sync --pond-path /var/replica --follow`
+
+// app is one invocation.
+type app struct {
+	in          io.Reader
+	out, errOut io.Writer
+	json        bool
+	pondPath    string
+	level       string
+	bar         *cli.Bar
+}
+
+// run is the whole command but for the process around it.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, errOut: errOut}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if a.bar != nil {
+		a.bar.Finish()
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, cli.NewPaint(errOut).Bad("pond:"), err)
+	}
+	return cli.ExitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "pond", Short: "Files in a Delta table, backed up and replicated through object storage", Long: about, Example: examples,
+		SilenceErrors: true, SilenceUsage: true, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w; see %s --help", cli.ErrUsage, err, cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.pondPath, "pond-path", os.Getenv("POND"), "folder of the pond (environment POND)")
+	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
+	flags.StringVar(&a.level, "log-level", "warn", "debug, info, warn or error, to standard error")
+	root.AddGroup(&cobra.Group{ID: "pond", Title: "Pond:"}, &cobra.Group{ID: "files", Title: "Files:"}, &cobra.Group{ID: "remote", Title: "Backup and replication:"})
+	a.group(root, "pond", a.initCommand(), a.restoreCommand(), a.logCommand(), a.maintainCommand())
+	a.group(root, "files", a.putCommand(), a.catCommand(), a.lsCommand(), a.rmCommand(), a.mkdirCommand())
+	a.group(root, "remote", a.mknodCommand(), a.runCommand(), a.syncCommand(), a.backupCommand())
+	return root
+}
+
+func (a *app) group(root *cobra.Command, id string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
+}
+
+// noSuchCommand refuses the arguments of a command that only has subcommands.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		hint = "; did you mean " + strings.Join(s, " or ") + "?"
+	}
+	return fmt.Errorf("%w: unknown command %q%s; see %s --help", cli.ErrUsage, args[0], hint, cmd.CommandPath())
+}
+
+// between makes an argument check that fails as a usage error.
+func between(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.RangeArgs(low, high)(cmd, args); err != nil {
+			return fmt.Errorf("%w: %w: %s", cli.ErrUsage, err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// path is the folder of the pond.
+func (a *app) path() (string, error) {
+	if a.pondPath == "" {
+		return "", fmt.Errorf("%w: which pond? give --pond-path FOLDER, or set POND: export POND=$HOME/pond", cli.ErrUsage)
+	}
+	return filepath.Abs(a.pondPath)
+}
+
+func (a *app) options() (*steward.Options, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.level)); err != nil {
+		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", cli.ErrUsage, a.level)
+	}
+	a.bar = cli.NewBar(a.errOut, a.json)
+	return &steward.Options{
+		Logger:   slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
+		Progress: a.bar.Versions,
+	}, nil
+}
+
+// open opens the pond.
+func (a *app) open(ctx context.Context) (*steward.Pond, error) {
+	path, err := a.path()
+	if err != nil {
+		return nil, err
+	}
+	opts, err := a.options()
+	if err != nil {
+		return nil, err
+	}
+	return steward.Open(ctx, path, opts)
+}
+
+// say prints a line for people, or v as JSON.
+func (a *app) say(v any, format string, args ...any) error {
+	a.bar.Finish()
+	if a.json {
+		return a.printJSON(v)
+	}
+	_, err := fmt.Fprintf(a.out, format+"\n", args...)
+	return err
+}
+
+func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+// sayTxn prints what a transaction did, and to standard error what went wrong
+// after it: the commit is there all the same.
+func (a *app) sayTxn(txn steward.Txn) error {
+	version := "no new version"
+	if txn.Version != nil {
+		version = fmt.Sprintf("version %d", *txn.Version)
+	}
+	if err := a.say(txn, "%s: transaction %d, %s", txn.What, txn.Seq, version); err != nil {
+		return err
+	}
+	for _, r := range txn.Runs {
+		if err := a.sayRun(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayRun prints what a run of a factory did; its JSON is part of something else.
+func (a *app) sayRun(r steward.Run) error {
+	if r.Error != "" {
+		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be, %q tries again\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, "pond run "+r.Node)
+		return err
+	}
+	if a.json {
+		return nil
+	}
+	_, err := fmt.Fprintf(a.out, "%s: %s\n", r.Node, reportText(r.Report))
+	return err
+}
+
+// reportText is a report for people.
+func reportText(r remote.Report) string {
+	past := map[string]string{"push": "pushed", "pull": "pulled", "init": "restored"}[r.Mode]
+	what := "nothing new"
+	switch {
+	case r.Versions == 1:
+		what = fmt.Sprintf("%s version %d", past, r.Last)
+	case r.Versions > 1:
+		what = fmt.Sprintf("%s versions %d to %d", past, r.First, r.Last)
+	}
+	if r.Versions > 0 {
+		what += fmt.Sprintf(": %s, %s", cli.Count(r.Files, "file"), cli.Bytes(r.Bytes))
+	}
+	if r.Present > 0 {
+		what += fmt.Sprintf("; %s there already", cli.Count(r.Present, "version"))
+	}
+	if r.Absent > 0 {
+		what += fmt.Sprintf("; %s recorded absent", cli.Count(r.Absent, "file"))
+	}
+	if r.Remaining > 0 {
+		what += fmt.Sprintf("; %d to go: pond backup now", r.Remaining)
+	}
+	return what
+}
+
+// pondPaths completes pond paths on the command line.
+func (a *app) pondPaths(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	const no = cobra.ShellCompDirectiveNoFileComp
+	if len(args) > 0 {
+		return nil, no
+	}
+	p, err := a.open(cmd.Context())
+	if err != nil {
+		return nil, no
+	}
+	list, err := a.entries(cmd.Context(), p, typed[:strings.LastIndex(typed, "/")+1], pondfs.Newest)
+	if err != nil {
+		return nil, no
+	}
+	var paths []string
+	for _, e := range list {
+		if e.Kind == pondfs.KindDirectory {
+			e.Path += "/"
+		}
+		paths = append(paths, e.Path)
+	}
+	return paths, no | cobra.ShellCompDirectiveNoSpace
+}
+
+// nodePaths completes the paths of factories.
+func (a *app) nodePaths(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.open(cmd.Context())
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	nodes, err := p.Nodes()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var paths []string
+	for _, n := range nodes {
+		paths = append(paths, n.Path)
+	}
+	return paths, cobra.ShellCompDirectiveNoFileComp
+}
+
+var errNothing = errors.New("nothing is configured")

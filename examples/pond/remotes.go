@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
+	"github.com/pondworks/sluice/examples/pond/steward"
+	"github.com/pondworks/sluice/remote"
+)
+
+func (a *app) mknodCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "mknod remote PATH --config-path FILE", Short: "Configure a factory, which runs after each commit", Args: between(2, 2),
+		Long: `Configure a factory at PATH, /etc/system.d/NAME; factories run after each commit in the order of
+their names. The only kind is remote: with mode: push, the default, it copies each commit into
+the store that FILE names. The pond is backed up at once, and the configuration is kept in this
+pond alone: replicas do not get it.`,
+		Example: `  pond mknod remote /etc/system.d/10-remote --config-path backup.yaml
+
+  # backup.yaml
+  storage_type: s3
+  mode: push
+  bucket: my-pond-backups
+  region: us-west-2
+  key: ${env:BACKUP_KEY}
+  secret: ${env:BACKUP_SECRET}
+
+  # or into a folder
+  storage_type: local
+  path: /mnt/backups`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != "remote" {
+				return fmt.Errorf("%w: no factory %q; there is only: remote", cli.ErrUsage, args[0])
+			}
+			if file == "" {
+				return fmt.Errorf("%w: --config-path FILE is missing; see pond mknod --help", cli.ErrUsage)
+			}
+			if _, err := remote.LoadConfig(file); err != nil {
+				return err // which names the file, with its line
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			p, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			txn, err := p.Mknod(steward.Node{Path: args[1], Text: text})
+			if err != nil {
+				return err
+			}
+			p.PostCommit(cmd.Context(), txn)
+			return a.sayTxn(*txn)
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return [][]string{{"remote"}, {steward.DefaultNode}, nil}[min(len(args), 2)], cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	cmd.Flags().StringVar(&file, "config-path", "", "YAML file with the configuration")
+	return cmd
+}
+
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "run PATH", Short: "Run a factory now: push, pull or init, as its mode says", Args: between(1, 1), ValidArgsFunction: a.nodePaths,
+		Example: "  pond run /etc/system.d/10-remote",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			n, err := p.Node(args[0])
+			if err != nil {
+				return fmt.Errorf("%w; pond ls %s shows what is configured", err, steward.SystemDir)
+			}
+			r, err := p.RunNode(cmd.Context(), n)
+			return a.ran([]steward.Run{r}, err)
+		},
+	}
+}
+
+// ran prints runs that a command asked for, whose error is the command's own.
+func (a *app) ran(runs []steward.Run, failure error) error {
+	a.bar.Finish()
+	if a.json {
+		return errors.Join(failure, a.printJSON(runs))
+	}
+	for _, r := range runs {
+		if r.Error == "" || r.Report.Versions > 0 {
+			if _, err := fmt.Fprintf(a.out, "%s: %s\n", r.Node, reportText(r.Report)); err != nil {
+				return errors.Join(failure, err)
+			}
+		}
+	}
+	return failure
+}
+
+// each does something for every factory of a mode, in the order of their names,
+// also after one failed.
+func (a *app) each(p *steward.Pond, mode remote.Mode, hint string, do func(steward.Node) error) error {
+	nodes, err := p.Nodes()
+	if err != nil {
+		return err
+	}
+	var failures error
+	found := false
+	for _, n := range nodes {
+		c, err := n.Config()
+		if err == nil && c.Mode != mode {
+			continue
+		}
+		found = true
+		if err == nil {
+			err = do(n)
+		}
+		if err != nil {
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", n.Path, err))
+		}
+	}
+	if !found {
+		return fmt.Errorf("%w: no remote with mode %s; %s", errNothing, mode, hint)
+	}
+	return failures
+}
+
+const (
+	noPull = "a replica is made by pond init --from-backup FILE with auto_switch_to_pull: true"
+	noPush = "a backup is set up by pond mknod remote " + steward.DefaultNode + " --config-path FILE"
+)
+
+func (a *app) syncCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "sync", Short: "Bring a replica up to date, once or from now on", Args: noSuchCommand,
+		Long: `Apply what is new in the store of each remote with mode: pull. With --follow, look again
+every sync_interval seconds (default 60) until interrupted.`,
+		Example: "  pond sync\n  pond sync --follow\n  pond sync status",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if follow {
+				return a.each(p, remote.ModePull, noPull, func(n steward.Node) error { return a.follow(cmd.Context(), p, n) })
+			}
+			var runs []steward.Run
+			err = a.each(p, remote.ModePull, noPull, func(n steward.Node) error {
+				r, err := p.Pull(cmd.Context(), n)
+				runs = append(runs, r)
+				return err
+			})
+			if runs == nil {
+				return err
+			}
+			return a.ran(runs, err)
+		},
+	}
+	cmd.Flags().BoolVar(&follow, "follow", false, "keep looking, every sync_interval seconds")
+	cmd.AddCommand(a.statusCommand(remote.ModePull, noPull))
+	return cmd
+}
+
+// follow runs until it is interrupted, which is no error.
+func (a *app) follow(ctx context.Context, p *steward.Pond, n steward.Node) error {
+	err := p.Follow(ctx, n, func(r steward.Run) {
+		a.bar.Finish()
+		if a.json {
+			_ = a.printJSON(r) // who no longer reads need not be told
+			return
+		}
+		stamp := r.Time.Local().Format(time.TimeOnly)
+		if r.Error != "" {
+			fmt.Fprintf(a.errOut, "%s %s %s: %s; trying again later\n", stamp, cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error)
+			return
+		}
+		fmt.Fprintf(a.out, "%s %s: %s\n", stamp, r.Node, reportText(r.Report))
+	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package steward
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+)
+
+// NodeStatus compares a pond with the store of one of its nodes.
+type NodeStatus struct {
+	Node  string `json:"node"`
+	Mode  string `json:"mode"`
+	Place string `json:"place"` // no secret in it
+	remote.Status
+	// Lag is for how long the newest version has been missing on the side that is
+	// behind; 0 if none is.
+	Lag     time.Duration `json:"lag_ns"`
+	Bundles int64         `json:"bundles"`
+	Stored  int64         `json:"stored_bytes"`
+	// LastRun is nil if it never ran.
+	LastRun *Run `json:"last_run,omitempty"`
+	// Requests are those of all recorded runs, Month those of the last 30 days.
+	Requests remote.Requests `json:"requests"`
+	Month    remote.Requests `json:"requests_30_days"`
+	// Billed says whether the place is one that sends bills; Cost is then about
+	// what a month costs, in US dollars.
+	Billed bool    `json:"billed"`
+	Cost   float64 `json:"month_usd"`
+	// SyncInterval is what the configuration says, 0 if nothing.
+	SyncInterval time.Duration `json:"sync_interval_ns"`
+}
+
+// Status looks at the pond, at the store and at the records of past runs.
+func (p *Pond) Status(ctx context.Context, n Node) (NodeStatus, error) {
+	c, err := n.Config()
+	if err != nil {
+		return NodeStatus{}, err
+	}
+	place, err := c.Storage()
+	if err != nil {
+		return NodeStatus{}, err
+	}
+	st := NodeStatus{Node: n.Path, Mode: c.Mode.String(), Place: place.String(), SyncInterval: c.SyncInterval,
+		Billed: place.Scheme != "file" && place.Scheme != "mem"}
+	if err := p.addRuns(&st, n); err != nil {
+		return st, err
+	}
+	r, err := p.Replicator(ctx, n, nil)
+	if err != nil {
+		return st, err
+	}
+	if st.Status, err = r.Status(ctx); err != nil {
+		return st, err
+	}
+	if err := p.addStored(ctx, &st, r); err != nil {
+		return st, err
+	}
+	if st.Billed {
+		st.Cost = monthCost(st.Stored, st.Month)
+	}
+	return st, nil
+}
+
+func (p *Pond) addRuns(st *NodeStatus, n Node) error {
+	runs, err := p.Runs(n)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		st.LastRun = &r
+		st.Requests = sum(st.Requests, r.Report.Requests)
+		if time.Since(r.Time) < 30*24*time.Hour {
+			st.Month = sum(st.Month, r.Report.Requests)
+		}
+	}
+	return nil
+}
+
+// addStored adds up what is in the store, and finds since when one side lacks
+// what the other has.
+func (p *Pond) addStored(ctx context.Context, st *NodeStatus, r *remote.Replicator) error {
+	for v, err := range r.Versions(ctx) {
+		if err != nil {
+			return err
+		}
+		st.Bundles++
+		st.Stored += v.Size
+		if st.Behind > 0 && st.Lag == 0 && (st.Local == nil || v.Version > *st.Local) {
+			st.Lag = time.Since(v.Stored)
+		}
+	}
+	if st.Ahead == 0 || st.Local == nil {
+		return nil
+	}
+	_, made, err := p.FS.Info(ctx, *st.Local-deltalog.Version(st.Ahead)+1)
+	if errors.Is(err, fs.ErrNotExist) { // the log was cleaned up
+		return nil
+	}
+	st.Lag = time.Since(made)
+	return err
+}
+
+// The list prices of S3 Standard in us-east-1, in US dollars. What is read inside
+// a region is not billed by the byte.
+const (
+	gigabyteMonth = 0.023
+	thousandPuts  = 0.005 // and lists
+	thousandGets  = 0.0004
+)
+
+// monthCost is about what a month costs with so many bytes stored and such
+// requests.
+func monthCost(stored int64, q remote.Requests) float64 {
+	return float64(stored)/1e9*gigabyteMonth + float64(q.Put+q.List)/1000*thousandPuts + float64(q.Get)/1000*thousandGets
+}
+
+// Preview is what the next push would send.
+type Preview struct {
+	Node     string           `json:"node"`
+	First    deltalog.Version `json:"first_version"` // meaningful only if Versions > 0
+	Last     deltalog.Version `json:"last_version"`
+	Versions int64            `json:"versions"`
+	Files    int              `json:"files"` // commits among them
+	Bytes    int64            `json:"bytes"` // before compression
+}
+
+// Preview looks at what the next push of a node would send. It changes nothing.
+func (p *Pond) Preview(ctx context.Context, n Node) (Preview, error) {
+	pre := Preview{Node: n.Path}
+	r, err := p.Replicator(ctx, n, nil)
+	if err != nil {
+		return pre, err
+	}
+	st, err := r.Status(ctx)
+	if err != nil || st.Ahead == 0 {
+		return pre, err
+	}
+	pre.First, pre.Last, pre.Versions = *st.Local-deltalog.Version(st.Ahead)+1, *st.Local, st.Ahead
+	for v := pre.First; v <= pre.Last; v++ {
+		files, bytes, err := p.FS.NewIn(ctx, v)
+		if err != nil {
+			return pre, err
+		}
+		pre.Files += files
+		pre.Bytes += bytes
+	}
+	return pre, nil
+}
