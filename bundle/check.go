@@ -13,6 +13,9 @@ func (m Manifest) check() error {
 	if len(m.Versions) == 0 {
 		return corruptf("no versions")
 	}
+	if len(m.Versions) > MaxVersions {
+		return fmt.Errorf("%d versions, limit is %d: %w: %w", len(m.Versions), MaxVersions, ErrTooLarge, ErrCorrupt)
+	}
 	if err := checkUTF8(m.Writer.Program, m.Writer.Version, m.Writer.Host); err != nil {
 		return fmt.Errorf("writer: %w", err)
 	}

@@ -56,7 +56,7 @@ func TestExtractEachAlone(t *testing.T) {
 func TestPlacesAreTight(t *testing.T) {
 	_, m, _ := mixed(t)
 	for _, f := range placedFiles(m) {
-		if f.Size < sharedFrame {
+		if f.Size < ownFrame {
 			assert.LessOrEqual(t, f.Place.Length, int64(2*sharedFrame+maxHeaders), f.Path)
 		} else {
 			assert.LessOrEqual(t, f.Place.Length, f.Size+f.Size/100+1024, f.Path)

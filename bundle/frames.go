@@ -10,10 +10,12 @@ const (
 	// manifest's aside. It bounds the memory of packing and the waste of reading
 	// a single member.
 	frameSize = 1 << 20
-	// sharedFrame is where small members stop sharing a frame, and how large a
-	// member is that gets frames of its own: a frame per small file would cost two
-	// thirds more bytes.
+	// sharedFrame is where small members stop sharing a frame: a frame for each
+	// would cost two thirds more bytes.
 	sharedFrame = 128 << 10
+	// ownFrame is how large a member is that gets frames of its own, so that reading
+	// it alone reads little else. A frame of this size costs about a hundredth more.
+	ownFrame = 32 << 10
 )
 
 // frames cuts what is written to it into zstd frames, compresses several at

@@ -20,6 +20,10 @@ type Limits struct {
 	MaxManifest int64
 }
 
+// MaxVersions is how many versions one bundle carries at most: whoever looks for a
+// version need not look at bundles that begin further below.
+const MaxVersions = 4096
+
 // Defaults of Limits.
 const (
 	defaultMaxMember   = 64 << 30

@@ -18,7 +18,7 @@ type packer struct {
 	frames *frames
 	tar    *tar.Writer
 	tally
-	large  bool // the frame begun belongs to one large member
+	large  bool // the frame begun belongs to one member alone
 	placed []placed
 	buf    []byte
 }
@@ -100,7 +100,7 @@ func (p *packer) begin(size int64) error {
 	if err := p.tar.Flush(); err != nil { // the padding of the member before
 		return err
 	}
-	large := size >= sharedFrame
+	large := size >= ownFrame
 	if large || p.large || len(p.frames.buf) >= sharedFrame {
 		if err := p.frames.cut(); err != nil {
 			return err

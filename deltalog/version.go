@@ -31,3 +31,10 @@ func ParseCommitName(name string) (v Version, ok bool) {
 	n, err := strconv.ParseInt(digits, 10, 64)
 	return Version(n), err == nil
 }
+
+// ParseCommitPath is the inverse of CommitPath; ok is false for any other path.
+func ParseCommitPath(path string) (v Version, ok bool) {
+	name, inLog := strings.CutPrefix(path, LogDir+"/")
+	v, ok = ParseCommitName(name)
+	return v, ok && inLog
+}

@@ -72,11 +72,11 @@ func initLive(t *testing.T, store storage.Reader, opts remote.Options) (string, 
 }
 
 func TestLiveInitMovesWhatIsLive(t *testing.T) {
-	const size = 64 << 10
+	const size, live = 64 << 10, 80
 	source, store := newPond(t), storage.NewMemory()
 	pusher := replicator(t, source.dir, store, nil)
 	for range 30 { // a hook that pushes a few versions at a time
-		source.churn(10, 20, size)
+		source.churn(10, live, size)
 		_, err := pusher.Push(t.Context())
 		require.NoError(t, err)
 	}
@@ -86,11 +86,10 @@ func TestLiveInitMovesWhatIsLive(t *testing.T) {
 	require.NotNil(t, report.Base)
 	tip := source.next - 1
 	assert.Equal(t, liveFiles(t, source.dir, tip), liveFiles(t, replica, tip))
-	live := int64(20 * size)
-	assert.LessOrEqual(t, report.Requests.Received, live*3/2)
+	assert.LessOrEqual(t, report.Requests.Received, int64(live*size*3/2))
 	assert.NoFileExists(t, filepath.Join(replica, deltalog.Version(0).CommitPath()))
 
-	source.churn(3, 20, size)
+	source.churn(3, live, size)
 	_, err := pusher.Push(t.Context())
 	require.NoError(t, err)
 	_, err = replicator(t, replica, store, nil).Pull(t.Context())

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"golang.org/x/sync/errgroup"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -26,21 +25,32 @@ type catalog struct {
 // read.
 const maxCatalog = 100_000
 
-// remember notes a version that has just come into the store.
+// rememberFiles notes a bundle that has just come into the store.
 func (s *session) rememberFiles(p *plan) {
-	if p.stored == nil { // another pusher's bundle, laid out we do not know how
+	if p.stored == nil { // another pusher's, laid out we do not know how
 		s.catalog = nil
 		return
 	}
-	if s.catalog == nil || s.catalog.last+1 != p.version || len(s.catalog.files) > maxCatalog {
-		s.catalog = &catalog{first: p.version, files: map[string]bundle.IndexEntry{}}
+	if s.catalog == nil || s.catalog.last+1 != p.first() || len(s.catalog.files) > maxCatalog {
+		s.catalog = &catalog{first: p.first(), files: map[string]bundle.IndexEntry{}}
 	}
-	s.catalog.last = p.version
-	for _, f := range p.stored.Files {
-		if f.Kind != bundle.KindCheckpoint {
-			s.catalog.files[f.Path] = bundle.IndexEntry{File: f, Version: int64(p.version)}
+	s.catalog.last = p.last()
+	for _, e := range entriesOf(*p.stored) {
+		s.catalog.files[e.Path] = e
+	}
+}
+
+// entriesOf returns where the files of a bundle lie, as an index has it.
+func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
+	var entries []bundle.IndexEntry
+	for _, v := range m.Versions {
+		for _, f := range v.Files {
+			if f.Kind != bundle.KindCheckpoint {
+				entries = append(entries, bundle.IndexEntry{File: f, Version: m.Versions[0].Version})
+			}
 		}
 	}
+	return entries
 }
 
 // addStored adds to sorted, by path, where every file lies that may be in the
@@ -53,8 +63,8 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 	}
 	after := deltalog.Version(-1)
 	for _, b := range l.bases {
-		if b.Version <= upto {
-			after = b.Version
+		if b.version <= upto {
+			after = b.version
 		}
 	}
 	if after >= 0 {
@@ -63,11 +73,13 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 		}
 	}
 	known := s.catalog
-	var unknown []VersionInfo
-	for _, info := range l.bundles {
-		inCatalog := known != nil && known.first <= info.Version && info.Version <= known.last
-		if after < info.Version && info.Version <= upto && !inCatalog {
-			unknown = append(unknown, info)
+	from, _ := search(l.bundles, after+1)
+	var unknown []object
+	for i, o := range l.bundles {
+		inCatalog := known != nil && known.first <= o.version && o.version <= known.last
+		// The run before the first may reach beyond the base.
+		if i+1 >= from && o.version <= upto && !inCatalog {
+			unknown = append(unknown, o)
 		}
 	}
 	if err := s.addManifests(ctx, sorted, unknown); err != nil {
@@ -118,35 +130,20 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 	return nil
 }
 
-// manifestsAhead is how many manifests are read at once.
-const manifestsAhead = 16
-
 // addManifests adds what the bundles carry, in their order.
-func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []VersionInfo) error {
-	for len(bundles) > 0 {
-		n := min(len(bundles), manifestsAhead)
-		read := make([]bundle.Version, n)
-		group, gctx := errgroup.WithContext(ctx)
-		for i, info := range bundles[:n] {
-			group.Go(func() (err error) {
-				read[i], err = s.peek(gctx, info)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
+func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object) error {
+	for some := range slices.Chunk(bundles, peeksAhead) {
+		read, err := s.peekAll(ctx, some)
+		if err != nil {
 			return err
 		}
-		for i, v := range read {
-			for _, f := range v.Files {
-				if f.Kind == bundle.KindCheckpoint {
-					continue
-				}
-				if err := addEntry(sorted, bundle.IndexEntry{File: f, Version: int64(bundles[i].Version)}); err != nil {
+		for _, m := range read {
+			for _, e := range entriesOf(m) {
+				if err := addEntry(sorted, e); err != nil {
 					return err
 				}
 			}
 		}
-		bundles = bundles[n:]
 	}
 	return nil
 }

@@ -15,35 +15,51 @@ const smallCheckpoint = 64 << 10
 // has one: it mostly appears after that version was pushed. A checkpoint is no
 // part of the history, so one that is not there yet, or too large, is left out
 // for good, and the replica writes its own.
-func (s *session) planCheckpoint(ctx context.Context, p *plan, bv *bundle.Version) error {
+func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
+	v := deltalog.Version(p.Version.Version)
 	table, ok := s.table.(StateReader)
-	if !ok || p.version == 0 {
+	if !ok || v == 0 {
 		return nil
 	}
-	last, err := table.LastCheckpoint(ctx)
-	if err != nil || last != p.version-1 || last == 0 {
+	last, err := s.newestCheckpoint(ctx, table)
+	if err != nil || last != v-1 || last == 0 {
 		return err
 	}
 	found, err := table.Checkpoints(ctx, last)
 	if err != nil || len(found) == 0 || found[0].Version != last {
 		return err
 	}
-	size := int64(0)
-	for _, path := range found[0].Files {
+	sizes := make([]int64, len(found[0].Files))
+	total := int64(0)
+	for i, path := range found[0].Files {
 		n, there, err := s.fileSize(ctx, path)
 		if err != nil || !there {
 			return err
 		}
-		size += n
+		sizes[i] = n
+		total += n
 	}
-	if size > max(smallCheckpoint, p.size) {
+	if total > max(smallCheckpoint, p.size) {
 		return nil
 	}
-	for _, path := range found[0].Files {
-		bv.Files = append(bv.Files, bundle.File{Path: path, Kind: bundle.KindCheckpoint})
+	for i, path := range found[0].Files {
+		p.carry(path, bundle.KindCheckpoint, sizes[i])
 	}
-	p.size += size
 	return nil
+}
+
+// newestCheckpoint asks the table once per push.
+func (s *session) newestCheckpoint(ctx context.Context, table StateReader) (deltalog.Version, error) {
+	s.looks.Lock()
+	defer s.looks.Unlock()
+	if s.checkpoint == nil {
+		last, err := table.LastCheckpoint(ctx)
+		if err != nil {
+			return 0, err
+		}
+		s.checkpoint = &last
+	}
+	return *s.checkpoint, nil
 }
 
 // checkpointEvery is after how many versions of a long replay a checkpoint is

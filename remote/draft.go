@@ -34,7 +34,7 @@ func (s *session) draftBase(ctx context.Context, state *deltalog.Snapshot, pos *
 	if err != nil {
 		return nil, err
 	}
-	table := s.opener(v)
+	table := s.opener()
 	d.open = func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		switch path {
 		case bundle.IndexPath(int64(v)):

@@ -23,7 +23,8 @@ func TestPushInitPull(t *testing.T) {
 	require.Equal(t, deltalog.Version(0), report.First)
 	require.Equal(t, deltalog.Version(1), report.Last)
 	require.Equal(t, 4, report.Files, "two data files, two commits")
-	require.Contains(t, objects(t, store), "backups/version-000001/bundle.tar.zst")
+	require.Contains(t, objects(t, store), "backups/version-000000/bundle.tar.zst")
+	require.NotContains(t, objects(t, store), "backups/version-000001/bundle.tar.zst", "a backlog goes up as a run")
 	require.Contains(t, objects(t, store), "sluice.json")
 	require.Contains(t, objects(t, store), "backups/head.json")
 

@@ -105,18 +105,33 @@ func (s *session) tableID(ctx context.Context, v deltalog.Version) (string, erro
 	return state.Metadata.ID, state.Close()
 }
 
-// isLive reports whether the table needs the file at version tip. It reads the
-// state once per push: rare, so that the time of every other push does not
-// depend on the history.
+// isLive reports whether the table needs the file at version tip, or, where it
+// went on meanwhile, at its newest one: what is gone there is the writer's doing.
 func (s *session) isLive(ctx context.Context, path string, tip deltalog.Version) (bool, error) {
-	if s.live == nil {
-		live, err := s.liveAt(ctx, tip)
-		if err != nil {
+	s.looks.Lock()
+	defer s.looks.Unlock()
+	if s.live == nil || s.liveVersion < tip {
+		if err := s.readLive(ctx, tip); err != nil {
 			return false, err
 		}
-		s.live = live
 	}
-	return s.live[path], nil
+	if !s.live[path] {
+		return false, nil
+	}
+	newest, err := s.table.TipFrom(ctx, s.liveVersion)
+	if err != nil || newest <= s.liveVersion {
+		return true, err
+	}
+	err = s.readLive(ctx, newest)
+	return s.live[path], err
+}
+
+// readLive reads the state once per push: rare, so that the time of every other
+// push does not depend on the history.
+func (s *session) readLive(ctx context.Context, v deltalog.Version) (err error) {
+	s.liveVersion = v
+	s.live, err = s.liveAt(ctx, v)
+	return err
 }
 
 func (s *session) liveAt(ctx context.Context, tip deltalog.Version) (map[string]bool, error) {

@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -55,7 +56,8 @@ func (s *session) updateHead(ctx context.Context, pos *position) error {
 }
 
 func (s *session) putHead(ctx context.Context, pos *position, ifMatch string) (tag string, err error) {
-	b, err := encodeRecord(head{storeFormat, pos.identity.Lineage, pos.last, pos.commit, pos.time, pos.base})
+	// On one line: it is read with every pull.
+	b, err := json.Marshal(head{storeFormat, pos.identity.Lineage, pos.last, pos.commit, pos.time, pos.base, pos.runs})
 	if err != nil {
 		return "", err
 	}

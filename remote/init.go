@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // marker is the note that init keeps beside an unfinished replica.
@@ -56,31 +57,51 @@ func (s *session) init(ctx context.Context) error {
 	return table.SetMarker(ctx, nil)
 }
 
-// initTo restores what lies between tip and the goal.
+// initTo restores what lies between tip and the goal. Nobody reads the replica
+// yet, so it takes the base wherever the history turns out to have a gap.
 func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
-	if (tip == nil || tip.version < g.run.first) && g.base != nil {
-		if tip, err = s.restoreBase(ctx, table, g.base.Version, tip != nil); err != nil {
+	if (tip == nil || tip.version < g.in.first) && g.base != nil {
+		if tip, err = s.restoreBase(ctx, table, *g.base, tip != nil); err != nil {
 			return err
 		}
 	}
 	s.expect(int(g.target - nextOf(tip) + 1))
-	_, err = s.replayAcross(ctx, table, tip, g.target)
-	return err
-}
-
-// replayAcross is replay for an init, whose replica nobody reads yet: it takes
-// the base wherever the history turns out to have a gap.
-func (s *session) replayAcross(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version) (*tipState, error) {
 	for {
-		moved, err := s.replay(ctx, table, tip, last)
+		moved, err := s.initReplay(ctx, table, tip, g)
+		if err == nil && nextOf(moved) <= g.target {
+			err = storage.ErrNotFound
+		}
+		if errors.Is(err, storage.ErrNotFound) {
+			return at(nextOf(moved), "", fmt.Errorf("%w: version %d: %w", ErrGap, int64(nextOf(moved)), err))
+		}
 		var gap *gapAt
 		if !errors.As(err, &gap) {
-			return moved, err
+			return err
 		}
 		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil); err != nil {
-			return moved, err
+			return err
 		}
 	}
+}
+
+func (s *session) initReplay(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {
+	if nextOf(tip) > g.target {
+		return tip, nil
+	}
+	seg, _, err := s.gapFreeEnd(ctx, g.listing, nextOf(tip), g.hints)
+	if err != nil {
+		return tip, err
+	}
+	if len(seg.keys) == 0 && tip != nil { // a recorded gap may follow
+		after, found, err := s.bridge(ctx, g.listing, tip.version)
+		if err != nil {
+			return tip, err
+		}
+		if found {
+			return tip, &gapAt{after, nextOf(tip)}
+		}
+	}
+	return s.replay(ctx, table, tip, g.target, seg.upTo(g.target))
 }
 
 // initTip decides whether init may work in this place, and from where on. nil
@@ -107,9 +128,9 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 	if err != nil {
 		return nil, fmt.Errorf("%w: it holds a table that cannot be carried on: %w", ErrNotEmpty, err)
 	}
-	here, err := s.sameBeginning(ctx, table, tip, g.target)
-	if err == nil && tip < g.run.first && !ours && !s.opts.AcrossGap {
-		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.run.first))
+	here, err := s.sameBeginning(ctx, table, tip, g)
+	if err == nil && tip < g.in.first && !ours && !s.opts.AcrossGap {
+		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.in.first))
 	}
 	return here, err
 }
@@ -132,15 +153,15 @@ func ownMarker(note []byte, id *identity) (bool, error) {
 
 // sameBeginning makes sure that the table here is the beginning of the
 // history in the store.
-func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip, target deltalog.Version) (*tipState, error) {
-	if tip > target {
-		return nil, fmt.Errorf("%w: it holds a table at version %d, past the target %d", ErrNotEmpty, int64(tip), int64(target))
+func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip deltalog.Version, g *goal) (*tipState, error) {
+	if tip > g.target {
+		return nil, fmt.Errorf("%w: it holds a table at version %d, past the target %d", ErrNotEmpty, int64(tip), int64(g.target))
 	}
 	here, err := hashLocal(ctx, table, tip)
 	if err != nil {
 		return nil, err
 	}
-	there, err := s.readManifest(ctx, tip)
+	there, err := s.listedVersion(ctx, g.listing, tip, fmt.Errorf("%w: version %d", ErrGap, int64(tip)))
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,10 @@ type packing[T any] struct {
 	sent  int64         // bytes read since the last start
 }
 
-// packSmall packs at once, which suits what fits into memory.
-func (p *packing[T]) packSmall() error {
+// packSmall packs at once, which suits what fits into memory: about size bytes.
+func (p *packing[T]) packSmall(size int64) error {
 	var buf bytes.Buffer
+	buf.Grow(int(size))
 	done, err := p.pack(&buf)
 	if err != nil {
 		return err

@@ -9,83 +9,183 @@ import (
 	"github.com/pondworks/sluice/deltalog"
 )
 
-// smallBundle is the size in bytes of table files up to which a bundle is
-// built in memory; a larger one is streamed, and goes alone.
-const smallBundle = 4 << 20
+// Bounds of a run, which is what a backlog of small versions goes up as: one
+// bundle that carries several versions. Far fewer requests than one a version,
+// and still small enough to be packed in memory and to be sent again.
+const (
+	runBytes    = 8 << 20 // of table files and commits, before compression
+	runVersions = 1024
+)
 
-// plan is one version, ready to be packed.
+// plan is one bundle, ready to be packed: a version, or a run of small ones.
 type plan struct {
-	version  deltalog.Version
-	commit   bundle.Digest // that the commit had when it was planned
-	manifest bundle.Manifest
-	size     int64 // bytes of the files and the commit, before compression
+	versions []*versionPlan
+	size     int64           // bytes of the files and the commits, before compression
+	carried  map[string]bool // paths; false: recorded absent
 
-	// Known once it is uploaded, unless the bundle was there already:
-	stored *bundle.Version // as packed
-	packed int64           // bytes of the bundle
+	// Known once it is uploaded:
+	stored *bundle.Manifest // as packed; nil if the store has it in some other form
+	packed int64            // bytes that were sent
 }
 
-// weight is how many of the n places for transfers the upload takes.
-func (p *plan) weight(n int) int64 {
-	if p.size <= smallBundle {
-		return 1
+// versionPlan is one version as its bundle will carry it.
+type versionPlan struct {
+	bundle.Version
+	digest bundle.Digest // that the commit had when it was planned
+	size   int64
+	before position // to plan it again
+}
+
+func (p *plan) first() deltalog.Version { return deltalog.Version(p.versions[0].Version.Version) }
+
+func (p *plan) last() deltalog.Version {
+	return deltalog.Version(p.versions[len(p.versions)-1].Version.Version)
+}
+
+// takes reports whether v may join the versions of p in one bundle, in which
+// no path stands twice (bundle/FORMAT.md, P5).
+func (p *plan) takes(v *versionPlan) bool {
+	if len(p.versions) == runVersions || p.size+v.size > runBytes || v.Gap != nil {
+		return false
 	}
-	return int64(n)
+	for _, path := range v.Absent {
+		if _, known := p.carried[path]; known {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(v.Files, func(f bundle.File) bool {
+		here, known := p.carried[f.Path]
+		return known && !here
+	})
 }
 
-// plan reads the commit after pos and decides what its bundle carries.
-func (s *session) plan(ctx context.Context, pos *position, tip deltalog.Version) (*plan, error) {
-	v := pos.next()
-	p, err := s.planVersion(ctx, v, pos, tip)
-	return p, at(v, "", err)
+// add appends v. What an earlier version of the bundle carries v need not.
+func (p *plan) add(v *versionPlan) {
+	if p.carried == nil {
+		p.carried = map[string]bool{}
+	}
+	v.Files = slices.DeleteFunc(v.Files, func(f bundle.File) bool { return p.carried[f.Path] })
+	for _, f := range v.Files {
+		p.carried[f.Path] = true
+	}
+	for _, path := range v.Absent {
+		p.carried[path] = false
+	}
+	p.versions = append(p.versions, v)
+	p.size += v.size
 }
 
-func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *position, tip deltalog.Version) (*plan, error) {
+func (p *plan) manifest(w bundle.Writer) bundle.Manifest {
+	m := bundle.Manifest{Format: bundle.Format, Writer: w}
+	for _, v := range p.versions {
+		m.Versions = append(m.Versions, v.Version)
+	}
+	return m
+}
+
+// planner plans the bundles of a push, one after the other.
+type planner struct {
+	s         *session
+	at        position // behind what was planned
+	last, tip deltalog.Version
+	held      *versionPlan // planned, and left for the next bundle
+	err       error        // met behind what was handed out
+}
+
+// next returns the next bundle, nil behind the last. What was planned before an
+// error is handed out first, so that it is pushed.
+func (pl *planner) next(ctx context.Context) (*plan, error) {
+	p := &plan{}
+	for {
+		v, err := pl.version(ctx)
+		if err != nil && len(p.versions) == 0 {
+			return nil, err
+		}
+		if pl.err = err; v == nil {
+			break
+		}
+		if len(p.versions) > 0 && !p.takes(v) {
+			pl.held = v
+			break
+		}
+		p.add(v)
+	}
+	if len(p.versions) == 0 {
+		return nil, nil
+	}
+	return p, nil
+}
+
+// version returns the next version, nil behind the last.
+func (pl *planner) version(ctx context.Context) (*versionPlan, error) {
+	if v := pl.held; v != nil {
+		pl.held = nil
+		return v, nil
+	}
+	v := pl.at.next()
+	if pl.err != nil || v > pl.last {
+		return nil, pl.err
+	}
+	p, err := pl.s.planVersion(ctx, v, &pl.at, pl.tip)
+	if err != nil {
+		return nil, at(v, "", err)
+	}
+	pl.at.advance(p)
+	return p, nil
+}
+
+// planVersion reads the commit of version v, which comes after pos, and decides
+// what its bundle carries.
+func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *position, tip deltalog.Version) (*versionPlan, error) {
 	c, err := s.scanLocal(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	bv := bundle.Version{
+	p := &versionPlan{digest: c.SHA256, size: c.Size, before: *pos, Version: bundle.Version{
 		Version:   int64(v),
 		Commit:    bundle.File{Path: v.CommitPath()},
 		Modified:  c.file.Modified.UTC(),
 		Timestamp: deltalog.CommitTimestamp(c.Commit, c.file.Modified),
 		Operation: c.Operation,
-	}
+	}}
 	switch {
 	case pos.gap != nil:
-		bv.Gap = &bundle.Gap{From: int64(pos.gap.from)}
+		p.Gap = &bundle.Gap{From: int64(pos.gap.from)}
 	case pos.some:
 		previous := pos.commit
-		bv.Previous = &previous
-		bv.Timestamp = deltalog.Monotone(c.Commit, bv.Timestamp, pos.time)
+		p.Previous = &previous
+		p.Timestamp = deltalog.Monotone(c.Commit, p.Timestamp, pos.time)
 	}
-	p := &plan{version: v, commit: c.SHA256, size: c.Size}
-	if err := s.planFiles(ctx, p, &bv, c.Commit, tip); err != nil {
+	if err := s.planFiles(ctx, p, c.Commit, tip); err != nil {
 		return nil, err
 	}
-	if bv.Gap != nil {
-		bv.Files = onlyChangeData(bv.Files) // the base has all that is live
+	if p.Gap != nil {
+		p.Files = onlyChangeData(p.Files) // the base has all that is live
 	} else {
-		if err := s.planExtra(ctx, p, &bv); err != nil {
+		if err := s.planExtra(ctx, p); err != nil {
 			return nil, err
 		}
-		if err := s.planCheckpoint(ctx, p, &bv); err != nil {
+		if err := s.planCheckpoint(ctx, p); err != nil {
 			return nil, err
 		}
 	}
 	if s.opts.Metadata != nil {
-		if bv.Metadata, err = s.opts.Metadata(ctx, v); err != nil {
+		if p.Metadata, err = s.opts.Metadata(ctx, v); err != nil {
 			return nil, fmt.Errorf("metadata hook: %w", err)
 		}
 	}
-	p.manifest = bundle.Manifest{Format: bundle.Format, Writer: s.opts.Writer, Versions: []bundle.Version{bv}}
 	return p, nil
+}
+
+// carry adds a file of size bytes.
+func (p *versionPlan) carry(path string, kind bundle.Kind, size int64) {
+	p.Files = append(p.Files, bundle.File{Path: path, Kind: kind})
+	p.size += size
 }
 
 // planFiles carries every file that the commit names and does not prove to be
 // there already: shipping twice is always right, assuming shipped never.
-func (s *session) planFiles(ctx context.Context, p *plan, bv *bundle.Version, c *deltalog.Commit, tip deltalog.Version) error {
+func (s *session) planFiles(ctx context.Context, p *versionPlan, c *deltalog.Commit, tip deltalog.Version) error {
 	for _, f := range c.Files {
 		size, found, err := s.fileSize(ctx, f.Path)
 		if err != nil {
@@ -96,19 +196,19 @@ func (s *session) planFiles(ctx context.Context, p *plan, bv *bundle.Version, c 
 		if found && f.Kept {
 			continue
 		}
+		v := p.Version.Version
 		if !found {
-			if err := s.checkDead(ctx, f.Path, p.version, tip); err != nil {
+			if err := s.checkDead(ctx, f.Path, deltalog.Version(v), tip); err != nil {
 				return err
 			}
-			s.log.Warn("file is gone, recorded as absent", logVersion, p.version, logPath, f.Path)
-			bv.Absent = append(bv.Absent, f.Path)
+			s.log.Warn("file is gone, recorded as absent", logVersion, v, logPath, f.Path)
+			p.Absent = append(p.Absent, f.Path)
 			continue
 		}
 		if f.Size > 0 && f.Size != size {
-			s.log.Warn("file is not as long as its commit says", logVersion, p.version, logPath, f.Path, "size", size, "stated", f.Size)
+			s.log.Warn("file is not as long as its commit says", logVersion, v, logPath, f.Path, "size", size, "stated", f.Size)
 		}
-		bv.Files = append(bv.Files, bundle.File{Path: f.Path, Kind: bundle.Kind(f.Kind)})
-		p.size += size
+		p.carry(f.Path, bundle.Kind(f.Kind), size)
 	}
 	return nil
 }
@@ -135,17 +235,18 @@ func (s *session) checkDead(ctx context.Context, path string, v, tip deltalog.Ve
 }
 
 // planExtra carries the host's own files that the version before did not list.
-func (s *session) planExtra(ctx context.Context, p *plan, bv *bundle.Version) error {
+func (s *session) planExtra(ctx context.Context, p *versionPlan) error {
 	if s.opts.Extra == nil {
 		return nil
 	}
-	paths, err := s.opts.Extra(ctx, p.version)
+	v := deltalog.Version(p.Version.Version)
+	paths, err := s.opts.Extra(ctx, v)
 	if err != nil {
 		return fmt.Errorf("extra files hook: %w", err)
 	}
 	var before []string
-	if p.version > 0 {
-		if before, err = s.opts.Extra(ctx, p.version-1); err != nil {
+	if v > 0 {
+		if before, err = s.opts.Extra(ctx, v-1); err != nil {
 			return fmt.Errorf("extra files hook: %w", err)
 		}
 	}
@@ -155,15 +256,14 @@ func (s *session) planExtra(ctx context.Context, p *plan, bv *bundle.Version) er
 			return err
 		}
 		if !found && s.opts.AllowMissing {
-			s.log.Error("an extra file is gone, and may be", logVersion, p.version, logPath, path)
-			bv.Absent = append(bv.Absent, path)
+			s.log.Error("an extra file is gone, and may be", logVersion, v, logPath, path)
+			p.Absent = append(p.Absent, path)
 			continue
 		}
 		if !found {
 			return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, path)
 		}
-		bv.Files = append(bv.Files, bundle.File{Path: path, Kind: bundle.KindExtra})
-		p.size += size
+		p.carry(path, bundle.KindExtra, size)
 	}
 	return nil
 }

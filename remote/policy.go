@@ -48,14 +48,14 @@ func sinceBaseOf(l listing, end deltalog.Version) sinceBase {
 	var b sinceBase
 	after := deltalog.Version(-1)
 	for _, base := range l.bases {
-		if base.Version <= end {
-			after = base.Version
-			b.Version, b.Size = &base.Version, base.Size
+		if base.version <= end {
+			after = base.version
+			b.Version, b.Size = &base.version, base.Size
 		}
 	}
-	for _, info := range l.bundles {
-		if info.Version > after && info.Version <= end {
-			b.Pushed += info.Size
+	for _, o := range l.bundles {
+		if o.version > after && o.version <= end {
+			b.Pushed += o.Size
 		}
 	}
 	return b

@@ -116,6 +116,19 @@ func (p *pond) mustPush(store storage.Reader) remote.Report {
 	return report
 }
 
+// pushSingly pushes every version as a bundle of its own, as a hook would.
+func (p *pond) pushSingly(store storage.Reader) {
+	p.t.Helper()
+	hook := replicator(p.t, p.dir, store, &remote.Options{MaxVersions: 1})
+	for {
+		report, err := hook.Push(p.t.Context())
+		require.NoError(p.t, err)
+		if report.Remaining == 0 {
+			return
+		}
+	}
+}
+
 // restored is a fresh replica.
 func restored(t *testing.T, store storage.Reader) string {
 	t.Helper()

@@ -3,10 +3,10 @@ package remote
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // position says where a store is.
@@ -18,12 +18,10 @@ type position struct {
 	time     int64         // of last, as Delta counts it, milliseconds
 	tag      string        // of the head object, for a conditional Put
 	base     sinceBase
-	gap      *gapAt           // that comes next; nil: the version after last, if there is any
-	mend     bool             // the head object does not say this
-	listed   bool             // found by listing, not by the head; then also:
-	run      deltalog.Version // where the versions without a gap up to last begin
-	previous *bundle.Digest   // as the bundle of last states it
-	lastGap  *bundle.Gap      // likewise
+	runs     runHints
+	gap      *gapAt   // that comes next; nil: the version after last, if there is any
+	mend     bool     // the head object does not say this
+	listed   []object // if last was found by listing, not by the head: the newest bundles up to it
 }
 
 // next is the version that the store wants, or the one after a gap that the
@@ -59,7 +57,7 @@ func (s *session) locate(ctx context.Context) (*position, error) {
 		p.tag = tag
 		return p, nil
 	}
-	return &position{identity: id, some: true, last: h.Version, commit: h.Commit, time: h.Timestamp, base: h.SinceBase, tag: tag}, nil
+	return &position{identity: id, some: true, last: h.Version, commit: h.Commit, time: h.Timestamp, base: h.SinceBase, runs: h.Bundles, tag: tag}, nil
 }
 
 // locateByList finds the end of the history.
@@ -70,62 +68,28 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	}
 	if id == nil {
 		if len(l.bundles) > 0 {
-			return nil, fmt.Errorf("%w: %s is missing, but there are bundles, the first of version %d", ErrCorrupt, identityKey, int64(l.bundles[0].Version))
+			return nil, fmt.Errorf("%w: %s is missing, but there are bundles, the first of version %d", ErrCorrupt, identityKey, int64(l.bundles[0].version))
 		}
 		return &position{}, nil
 	}
 	p := &position{identity: id, mend: true}
-	runs, err := s.history(ctx, l, id.First)
-	if err != nil || len(runs) == 0 {
+	segments, err := s.history(ctx, l, id.First, onlyTo(-1))
+	if err != nil || len(segments) == 0 {
 		return p, err
 	}
-	run := runs[len(runs)-1]
-	m, err := s.readManifest(ctx, run.last)
-	if err != nil {
-		return nil, err
+	seg := segments[len(segments)-1]
+	newest := seg.newest
+	if newest == nil {
+		v, err := s.listedVersion(ctx, l, seg.last, storage.ErrNotFound)
+		if err != nil {
+			return nil, err
+		}
+		newest = &v
 	}
-	p.some, p.last, p.commit, p.time = true, run.last, m.Commit.SHA256, m.Timestamp
-	p.base = sinceBaseOf(l, run.last)
-	p.listed, p.run, p.previous, p.lastGap = true, run.first, m.Previous, m.Gap
+	p.some, p.last, p.commit, p.time = true, seg.last, newest.Commit.SHA256, newest.Timestamp
+	p.base, p.runs = sinceBaseOf(l, seg.last), runHints{From: seg.last + 1}
+	from, _ := search(l.bundles, seg.first)
+	to, _ := search(l.bundles, seg.last+1)
+	p.listed = l.bundles[max(from, to-runAhead):to]
 	return p, nil
-}
-
-// readManifest reads and checks the whole bundle of a version and returns its
-// manifest.
-func (s *session) readManifest(ctx context.Context, v deltalog.Version) (bundle.Version, error) {
-	return s.decode(ctx, v, func(_ context.Context, _ bundle.Member, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	})
-}
-
-// decode streams the bundle of version v through the codec.
-func (s *session) decode(ctx context.Context, v deltalog.Version, put bundle.PutFunc) (bundle.Version, error) {
-	key := bundleKey(v)
-	r, err := s.store.Open(ctx, key, 0, -1)
-	if err != nil {
-		return bundle.Version{}, at(v, key, err)
-	}
-	m, err := s.opts.Codec.Decode(ctx, r, put)
-	if cerr := r.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return bundle.Version{}, at(v, key, err)
-	}
-	return s.only(m, v)
-}
-
-// only returns the one version that the bundle under the key of v must have.
-func (s *session) only(m bundle.Manifest, v deltalog.Version) (bundle.Version, error) {
-	var err error
-	switch {
-	case len(m.Versions) != 1:
-		err = fmt.Errorf("%w: a run of %d versions in one bundle", ErrUnsupported, len(m.Versions))
-	case m.Versions[0].Version != int64(v):
-		err = fmt.Errorf("%w: the manifest is that of version %d", ErrCorrupt, m.Versions[0].Version)
-	default:
-		return m.Versions[0], nil
-	}
-	return bundle.Version{}, at(v, bundleKey(v), err)
 }

@@ -38,7 +38,7 @@ func (s *session) pull(ctx context.Context) error {
 		return err
 	}
 	if h.Version > tip.version {
-		if tip, err = s.pullTo(ctx, table, tip, h.Version); err != nil {
+		if tip, err = s.pullTo(ctx, table, tip, h); err != nil {
 			return err
 		}
 	}
@@ -79,16 +79,27 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 	return nil
 }
 
-// pullTo applies up to last, all of which should be in the store.
-func (s *session) pullTo(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version) (*tipState, error) {
+// pullTo applies up to the version of the head, all of which should be in the
+// store.
+func (s *session) pullTo(ctx context.Context, table LogApplier, tip *tipState, h *head) (*tipState, error) {
+	if keys, known := h.Bundles.keys(nextOf(tip), h.Version); known {
+		return s.pullKeys(ctx, table, tip, h.Version, keys)
+	}
+	return s.pullOver(ctx, table, tip, h.Version, storage.ErrNotFound) // the replica is far behind
+}
+
+// pullKeys applies up to last, which these bundles should carry.
+func (s *session) pullKeys(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
 	s.expect(int(last - tip.version))
-	tip, err := s.replay(ctx, table, tip, last)
+	tip, err := s.replay(ctx, table, tip, last, keys)
 	var gap *gapAt
 	switch {
 	case errors.As(err, &gap) && s.opts.AcrossGap:
 		return s.pullFrom(ctx, table, gap.version, last)
 	case errors.Is(err, storage.ErrNotFound):
 		return s.pullOver(ctx, table, tip, last, err)
+	case err == nil && tip.version < last:
+		return s.pullOver(ctx, table, tip, last, storage.ErrNotFound)
 	}
 	return tip, err
 }
@@ -99,16 +110,27 @@ func (s *session) pullFrom(ctx context.Context, table LogApplier, after, last de
 	if err != nil {
 		return nil, err
 	}
-	return s.pullTo(ctx, table, tip, last)
+	if tip.version >= last {
+		return tip, nil
+	}
+	return s.pullOver(ctx, table, tip, last, storage.ErrNotFound)
 }
 
-// pullOver finds out why the version after tip is missing, and takes a recorded
-// gap if it may.
+// pullOver looks where the version after tip is, which was not where it was
+// thought to be: in another bundle, behind a recorded gap, which it takes if it
+// may, or nowhere.
 func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, cause error) (*tipState, error) {
 	missing := nextOf(tip)
 	l, err := list(ctx, s.store)
 	if err != nil {
 		return tip, err
+	}
+	seg, found, err := s.gapFreeEnd(ctx, l, missing, onlyTo(last))
+	if err != nil {
+		return tip, err
+	}
+	if found {
+		return s.pullFound(ctx, table, tip, last, seg)
 	}
 	after, found, err := s.bridge(ctx, l, tip.version)
 	switch {
@@ -119,18 +141,33 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 	case found:
 		return tip, at(missing, "", &gapAt{after, missing})
 	}
-	for _, there := range l.bundles {
-		if there.Version > missing {
-			return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(there.Version-1)))
-		}
+	if i, _ := search(l.bundles, missing+1); i < len(l.bundles) {
+		return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(l.bundles[i].version-1)))
 	}
 	return tip, at(missing, "", fmt.Errorf("%w: version %d and all above: %w", ErrGap, int64(missing), cause))
+}
+
+// pullFound applies what a listing found, and what is behind it.
+func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, seg segment) (*tipState, error) {
+	moved, err := s.replay(ctx, table, tip, seg.last, seg.keys)
+	if err == nil && moved == tip {
+		err = at(seg.first, "", fmt.Errorf("%w: no bundle has version %d, though one seemed to", ErrCorrupt, int64(seg.first)))
+	}
+	var gap *gapAt
+	switch {
+	case errors.As(err, &gap) && s.opts.AcrossGap:
+		return s.pullFrom(ctx, table, gap.version, max(gap.version, last))
+	case err == nil && moved.version < last:
+		return s.pullOver(ctx, table, moved, last, storage.ErrNotFound)
+	}
+	return moved, err
 }
 
 // pullBeyond looks for bundles that the head does not know of yet.
 func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipState) error {
 	for {
-		moved, err := s.replay(ctx, table, tip, nextOf(tip))
+		next := nextOf(tip)
+		moved, err := s.replay(ctx, table, tip, next+maxRun, []deltalog.Version{next})
 		if errors.Is(err, storage.ErrNotFound) && moved == tip {
 			return nil
 		}
@@ -151,26 +188,40 @@ func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipStat
 	if len(l.bundles) == 0 {
 		return ErrEmptyStore
 	}
-	end, found := gapFreeEnd(l.bundles, nextOf(tip))
-	if found {
-		_, err = s.pullTo(ctx, table, tip, end)
+	seg, found, err := s.gapFreeEnd(ctx, l, nextOf(tip), onlyTo(-1))
+	if err != nil {
 		return err
 	}
-	newest := l.bundles[len(l.bundles)-1].Version
+	if found {
+		_, err = s.pullKeys(ctx, table, tip, seg.last, seg.keys)
+		return err
+	}
+	newest := l.bundles[len(l.bundles)-1].version
 	if newest > tip.version {
 		_, err = s.pullOver(ctx, table, tip, newest, storage.ErrNotFound)
 		return err
 	}
-	if newest < tip.version {
-		tip = &tipState{version: newest}
-	}
-	here, err := hashLocal(ctx, table, tip.version)
+	return s.checkListed(ctx, table, tip, l)
+}
+
+// checkListed makes sure that a replica which has all versions of the store is of
+// its history.
+func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipState, l listing) error {
+	m, err := s.peek(ctx, l.bundles[len(l.bundles)-1])
 	if err != nil {
 		return err
 	}
-	there, err := s.readManifest(ctx, tip.version)
-	if err == nil && here != there.Commit.SHA256 {
-		err = diverged(tip.version, here, there.Commit.SHA256)
+	v := m.Versions[len(m.Versions)-1]
+	if n := int64(tip.version) - m.Versions[0].Version; n < int64(len(m.Versions)) {
+		v = m.Versions[n]
 	}
-	return err
+	here, err := hashLocal(ctx, table, deltalog.Version(v.Version))
+	if err != nil || here == v.Commit.SHA256 {
+		return err
+	}
+	if key, found := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here}); found { // in which a leftover lies
+		_, err = s.replayKeys(ctx, table, tip, nextOf(tip)+maxRun, []deltalog.Version{key})
+		return err
+	}
+	return diverged(deltalog.Version(v.Version), here, v.Commit.SHA256)
 }

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
 
-// Push copies every version of the table that the store lacks into the store,
-// each as one immutable bundle. It is made for a post-commit hook: an error of
+// Push copies every version of the table that the store lacks into the store: a
+// single one as one immutable bundle, a backlog of small ones as few of them. It is made for a post-commit hook: an error of
 // it says nothing about the commit, and the next Push goes on from where this
 // one came. It wraps ErrDiverged if the store holds another history,
 // ErrNoTable if there is nothing to push, ErrUnsupported if the log begins above
@@ -98,11 +96,11 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	}
 	common, there := pos.last, pos.commit
 	if tip < pos.last {
-		m, err := s.readManifest(ctx, tip)
+		v, err := s.storedVersion(ctx, tip)
 		if err != nil {
 			return err
 		}
-		common, there = tip, m.Commit.SHA256
+		common, there = tip, v.Commit.SHA256
 	}
 	here, err := hashLocal(ctx, s.table, common)
 	if err != nil {
@@ -117,39 +115,52 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 
 // checkRun follows the chain of hashes back from an end that was found by
 // listing. Two pushers whose histories part upload ahead of the version at
-// which they do, until they notice: the last runAhead versions may be a mixture
+// which they do, until they notice: the last runAhead bundles may be a mixture
 // even where the end is ours. Below that, the chain was whole when whoever
 // pushed on found it so. A head needs no such check, since only what was pushed
 // or settled one by one moves it.
 func (s *session) checkRun(ctx context.Context, pos *position) error {
-	if !pos.listed {
+	if len(pos.listed) == 0 {
 		return nil
 	}
-	first := max(pos.run, pos.last-runAhead+1)
-	versions := make([]bundle.Version, pos.last-first+1)
-	versions[len(versions)-1] = bundle.Version{Version: int64(pos.last), Previous: pos.previous, Gap: pos.lastGap}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(s.opts.Concurrency)
-	for i := range versions[:len(versions)-1] {
-		group.Go(func() (err error) {
-			versions[i], err = s.readManifest(ctx, first+deltalog.Version(i))
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	manifests, err := s.peekAll(ctx, pos.listed)
+	if err != nil {
 		return err
 	}
-	for i := len(versions) - 1; i > 0; i-- {
-		if versions[i].Gap != nil {
-			continue // that it follows the one before is not claimed
+	if err := checkMixed(manifests); err != nil {
+		return err
+	}
+	pos.listed = nil // nothing that this process adds needs it again
+	return nil
+}
+
+// checkMixed makes sure that several bundles, ascending by key, are of one
+// history. One that hangs on another history is a leftover of a pusher who lost: it
+// does not count where the others carry all of its versions, and is a mixture where
+// it goes beyond them.
+func checkMixed(manifests []bundle.Manifest) error {
+	commits := map[int64]bundle.Digest{}
+	for _, m := range manifests {
+		first, last := m.Versions[0], m.Versions[len(m.Versions)-1]
+		before, known := commits[first.Version-1]
+		if foreign := known && first.Gap == nil && before != *first.Previous; foreign {
+			if _, there := commits[last.Version]; there {
+				continue
+			}
+			return mixed(first.Version, first.Version-1, before, *first.Previous)
 		}
-		if want, is := *versions[i].Previous, versions[i-1].Commit.SHA256; want != is {
-			v := first + deltalog.Version(i-1)
-			return at(v, bundleKey(v), fmt.Errorf("%w: the store mixes two histories: commit sha256 %s, but version %d follows %s", ErrDiverged, is, versions[i].Version, want))
+		for _, v := range m.Versions {
+			if is, known := commits[v.Version]; known && is != v.Commit.SHA256 {
+				return mixed(first.Version, v.Version, is, v.Commit.SHA256)
+			}
+			commits[v.Version] = v.Commit.SHA256
 		}
 	}
-	pos.listed = false // nothing that this process adds needs it again
 	return nil
+}
+
+func mixed(key, v int64, a, b bundle.Digest) error {
+	return at(deltalog.Version(key), bundleKey(deltalog.Version(key)), fmt.Errorf("%w: the store mixes two histories: the commit of version %d has sha256 %s and %s", ErrDiverged, v, a, b))
 }
 
 // begin creates the identity of a new store, after proving that the service
@@ -190,7 +201,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	s.expect(int(last - pos.next() + 1))
 
 	for pos.next() <= last {
-		if err := s.pushRange(ctx, pos, min(last, pos.next()+headEvery-1), tip); err != nil {
+		if err := s.pushRange(ctx, pos, last, tip); err != nil {
 			return err
 		}
 		if pos.last < last {
@@ -202,39 +213,46 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	return nil
 }
 
-// headEvery is how many versions of a long backlog go up before the head is
+// headEvery is how many bundles of a long backlog go up before the head is
 // written, so that a push that is cut off leaves no more than these to be
 // settled one by one.
 const headEvery = 1000
 
-// advance moves the position past an uploaded version.
-func (p *position) advance(done *plan) {
+// advance moves the position past a version.
+func (p *position) advance(v *versionPlan) {
 	p.some, p.mend, p.gap = true, true, nil
-	p.last, p.commit, p.time = done.version, done.commit, done.manifest.Versions[0].Timestamp
-	p.base.Pushed += done.packed
+	p.last, p.commit, p.time = deltalog.Version(v.Version.Version), v.digest, v.Timestamp
 }
 
-// pushRange uploads from pos.next() to last in parallel. A version counts
-// only once all below it are there.
+// advanceBy moves the position past a bundle.
+func (p *position) advanceBy(done *plan) {
+	p.advance(done.versions[len(done.versions)-1])
+	p.base.Pushed += done.packed
+	if done.stored == nil {
+		p.runs = runHints{From: p.last + 1}
+	} else {
+		p.runs = p.runs.with(done.first(), done.last())
+	}
+}
+
+// pushRange uploads from pos.next() to last, or as much of it as goes into
+// headEvery bundles, in parallel. A version counts only once all below it are
+// there.
 func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltalog.Version) error {
-	up := newUploads(ctx, s.opts.Concurrency, func(done *plan) {
-		pos.advance(done)
-		s.came(tipState{done.version, done.commit})
+	up := newUploads(ctx, s.opts.Concurrency, s.opts.Memory, func(done *plan) {
+		pos.advanceBy(done)
+		s.came(tipState{done.last(), done.versions[len(done.versions)-1].digest})
 		s.rememberFiles(done)
 	})
-	planned := *pos
-	for planned.next() <= last {
-		p, err := s.plan(up.ctx, &planned, tip)
-		if err == nil {
-			err = up.start(p, func(ctx context.Context) error {
-				_, err := s.upload(ctx, p)
-				return err
-			})
-		}
-		if err != nil {
+	bundles := planner{s: s, at: *pos, last: last, tip: tip}
+	for range headEvery {
+		p, err := bundles.next(up.ctx)
+		if err != nil || p == nil {
 			return up.wait(err)
 		}
-		planned.advance(p)
+		if err := up.start(p, s.uploadMemory(p), func(ctx context.Context) error { return s.upload(ctx, p, tip) }); err != nil {
+			return up.wait(err)
+		}
 	}
 	return up.wait(nil)
 }

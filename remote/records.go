@@ -37,6 +37,7 @@ type head struct {
 	Commit    bundle.Digest    `json:"commit"`    // sha256 of that version's commit file
 	Timestamp int64            `json:"timestamp"` // of that version, milliseconds, as Delta counts it
 	SinceBase sinceBase        `json:"since_base"`
+	Bundles   runHints         `json:"bundles"`
 }
 
 // decodeRecord reads a small JSON object of the store. Fields that are not
@@ -119,6 +120,7 @@ func (s *session) readHead(ctx context.Context) (*head, string, error) {
 	if h.Version < 0 {
 		return nil, tag, nil
 	}
+	h.Bundles.to = h.Version
 	return &h, tag, nil
 }
 

@@ -176,12 +176,12 @@ func TestReadOnlyStoreServesReplicas(t *testing.T) {
 func TestGap(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")
-	source.mustPush(store)
+	source.pushSingly(store)
 	behind := restored(t, store)
 	for range 5 {
 		source.append("x")
 	}
-	source.mustPush(store)
+	source.pushSingly(store)
 	deleter := store.(storage.Deleter)
 	for _, v := range []string{"000002", "000003"} {
 		require.NoError(t, deleter.Delete(t.Context(), "backups/version-"+v+"/bundle.tar.zst"))
@@ -204,9 +204,9 @@ func TestDamagedBundlesAreNotApplied(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")
 	source.append("one")
-	source.mustPush(store)
+	source.pushSingly(store)
 	source.append("two")
-	source.mustPush(store)
+	source.pushSingly(store)
 	const key = "backups/version-000002/bundle.tar.zst"
 	whole := read(t, store, key)
 	one := read(t, store, "backups/version-000001/bundle.tar.zst")

@@ -2,20 +2,14 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"sync"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
-
-// fetched is a version whose files are staged and agree with its manifest.
-type fetched struct {
-	version bundle.Version
-	commit  *deltalog.Commit
-	err     error
-}
 
 // tipState is the newest version of a replica.
 type tipState struct {
@@ -31,53 +25,75 @@ func nextOf(tip *tipState) deltalog.Version {
 	return tip.version + 1
 }
 
-// replay fetches the versions after tip up to last ahead in parallel and
-// applies them strictly in order, as far as they are good. It returns how far
-// it came. Whatever it staged beyond that is removed.
-func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version) (*tipState, error) {
-	fetchCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var running sync.WaitGroup
-	ahead := s.fetchAhead(fetchCtx, &running, table, nextOf(tip), last)
-	var err error
-	begun := tip
-	for result := range ahead {
-		if tip, err = s.apply(ctx, table, tip, <-result); err != nil {
-			break
-		}
-		if tip.version%checkpointEvery == 0 {
-			s.checkpointIfDue(ctx, table, tip.version)
-		}
+// replay brings the versions after tip up to last into the table, as far as the
+// bundles under these keys carry them. It returns how far it came; wraps
+// storage.ErrNotFound if a version in between is in none of the bundles.
+func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
+	tip, err := s.replayKeys(ctx, table, tip, last, keys)
+	if tip == nil || !errors.Is(err, ErrDiverged) {
+		return tip, err
 	}
-	if err == nil && nextOf(tip) <= last {
-		err = ctx.Err() // the only reason to stop early without an error
+	// It may be what a pusher who lost left behind, inside a run of our history.
+	key, found := s.runAround(ctx, tip)
+	if !found {
+		return tip, err
 	}
-	cancel()
-	running.Wait()
-	s.discard(ctx, table)
-	if tip != begun && ctx.Err() == nil {
-		s.checkpointIfDue(ctx, table, tip.version)
+	moved, rerr := s.replayKeys(ctx, table, tip, last, []deltalog.Version{key})
+	if rerr != nil || moved == tip {
+		return tip, err
 	}
-	return tip, err
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k deltalog.Version) bool { return k < nextOf(moved) })
+	return s.replay(ctx, table, moved, last, keys)
 }
 
-// fetchAhead starts to fetch versions first to last in order, Concurrency at
-// once, and yields a channel per version.
-func (s *session) fetchAhead(ctx context.Context, running *sync.WaitGroup, table LogApplier, first, last deltalog.Version) <-chan chan fetched {
-	ahead := make(chan chan fetched, s.opts.Concurrency-1)
-	running.Go(func() {
-		defer close(ahead)
-		for v := first; v <= last; v++ {
-			result := make(chan fetched, 1)
-			select {
-			case ahead <- result:
-			case <-ctx.Done():
-				return
-			}
-			running.Go(func() { result <- s.fetch(ctx, table, v) })
+// runAround looks for a run that carries the version after tip and begins below
+// it.
+func (s *session) runAround(ctx context.Context, tip *tipState) (key deltalog.Version, found bool) {
+	l, err := list(ctx, s.store)
+	if err != nil {
+		return 0, false // what was met before tells more
+	}
+	i, _ := search(l.bundles, nextOf(tip))
+	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
+		m, err := s.peek(ctx, o)
+		if err != nil {
+			continue
 		}
+		n := int(nextOf(tip) - o.version)
+		if n < len(m.Versions) && m.Versions[n].Previous != nil && *m.Versions[n].Previous == tip.commit {
+			return o.version, true
+		}
+	}
+	return 0, false
+}
+
+// replayKeys fetches the bundles ahead in parallel and applies their versions
+// strictly in order, as far as they are good. Whatever it staged beyond that is
+// removed.
+func (s *session) replayKeys(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
+	f := newFetcher(ctx, s, table, nextOf(tip), last)
+	b := &batch{s: s, table: table, tip: tip, visible: tip}
+	err := f.each(keys, func(next func() fetched, ready bool) error {
+		if !ready { // what is here need not wait for what is not
+			if err := b.flush(ctx); err != nil {
+				return err
+			}
+		}
+		return b.addAll(ctx, next())
 	})
-	return ahead
+	// What is good below the first version that is not is applied all the same.
+	if ferr := b.flush(ctx); ferr != nil {
+		err = ferr
+	}
+	f.stop()
+	s.discard(ctx, table)
+	if b.visible != tip && ctx.Err() == nil {
+		s.checkpointIfDue(ctx, table, b.visible.version)
+	}
+	if err == nil && nextOf(b.visible) <= last {
+		err = ctx.Err() // the keys may not reach as far, but ctx is another reason
+	}
+	return b.visible, err
 }
 
 // discard removes what is staged, also when ctx has ended.
@@ -87,82 +103,63 @@ func (s *session) discard(ctx context.Context, table LogApplier) {
 	}
 }
 
-// fetch streams the bundle of version v into the staging area of table.
-func (s *session) fetch(ctx context.Context, table LogApplier, v deltalog.Version) fetched {
-	var scanned *deltalog.Commit
-	m, err := s.decode(ctx, v, func(ctx context.Context, member bundle.Member, r io.Reader) error {
-		r = watched{r, s}
-		if member.Path != v.CommitPath() {
-			return table.Stage(ctx, v, member.Path, r)
+// Bounds of a batch. All its versions become durable together, so a larger one
+// costs less a version, and one that is cut off is done again.
+const (
+	batchVersions = 1024
+	batchBytes    = 256 << 20
+)
+
+// batch gathers versions that are ready to be applied one after the other.
+type batch struct {
+	s       *session
+	table   LogApplier
+	tip     *tipState // the last that was gathered
+	visible *tipState // the last that was applied
+
+	ready []readyVersion
+	bytes int64
+	paths map[string]bool // that the versions gathered bring
+}
+
+// addAll gathers the versions of a bundle that come next.
+func (b *batch) addAll(ctx context.Context, f fetched) error {
+	for _, r := range f.versions {
+		v := deltalog.Version(r.version.Version)
+		if v < nextOf(b.tip) {
+			continue // an earlier bundle had it, too
 		}
-		var err error
-		scanned, err = stageCommit(ctx, table, v, r)
+		if v > nextOf(b.tip) && r.version.Gap == nil {
+			next := nextOf(b.tip)
+			return at(next, "", fmt.Errorf("%w: the bundle before version %d ends below version %d", storage.ErrNotFound, int64(v), int64(next)))
+		}
+		if err := b.add(ctx, v, r); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) error {
+	if err := checkChain(b.tip, r.version); err != nil {
 		return err
-	})
-	if err == nil && scanned == nil {
-		err = fmt.Errorf("%w: no commit", ErrCorrupt)
 	}
-	if err == nil {
-		err = checkProtocol(scanned)
+	if err := b.checkComplete(ctx, r); err != nil {
+		return at(v, "", err)
 	}
-	if err == nil {
-		err = checkNamed(m, scanned)
+	if b.paths == nil {
+		b.paths = map[string]bool{}
 	}
-	return fetched{m, scanned, at(v, bundleKey(v), err)}
-}
-
-// stageCommit stages the commit file and reads it on the way.
-func stageCommit(ctx context.Context, table LogApplier, v deltalog.Version, r io.Reader) (*deltalog.Commit, error) {
-	pr, pw := io.Pipe()
-	staged := make(chan error, 1)
-	go func() {
-		err := table.Stage(ctx, v, v.CommitPath(), pr)
-		pr.CloseWithError(err) // a stage that gave up must not block the scan
-		staged <- err
-	}()
-	c, err := deltalog.ScanCommit(io.TeeReader(r, pw))
-	pw.CloseWithError(err)
-	if serr := <-staged; err == nil {
-		err = serr
+	for _, f := range r.files {
+		b.paths[f.Path] = true
+		b.bytes += f.Size
 	}
-	return c, err
-}
-
-// checkNamed refuses members that the commit does not name and the manifest
-// does not call extra: nothing enters a replica uncalled for.
-func checkNamed(m bundle.Version, c *deltalog.Commit) error {
-	named := make(map[string]bool, len(c.Files))
-	for _, f := range c.Files {
-		named[f.Path] = true
-	}
-	for _, f := range m.Files {
-		if f.Kind != bundle.KindExtra && f.Kind != bundle.KindCheckpoint && !named[f.Path] {
-			return fmt.Errorf("%w: the commit does not name %s", ErrCorrupt, f.Path)
-		}
+	b.ready = append(b.ready, r)
+	b.tip = &tipState{v, r.version.Commit.SHA256}
+	if len(b.ready) >= batchVersions || b.bytes >= batchBytes || v%checkpointEvery == 0 {
+		return b.flush(ctx)
 	}
 	return nil
-}
-
-// apply publishes a fetched version on top of tip.
-func (s *session) apply(ctx context.Context, table LogApplier, tip *tipState, f fetched) (*tipState, error) {
-	if f.err != nil {
-		return tip, f.err
-	}
-	v := deltalog.Version(f.version.Version)
-	if err := checkChain(tip, f.version); err != nil {
-		return tip, err
-	}
-	if err := s.checkComplete(ctx, f); err != nil {
-		return tip, at(v, bundleKey(v), err)
-	}
-	if err := table.Apply(ctx, changeOf(f.version)); err != nil {
-		return tip, at(v, "", err)
-	}
-	s.record(f.version)
-	s.stepped()
-	s.log.Info("applied", logVersion, v)
-	s.came(tipState{v, f.version.Commit.SHA256})
-	return &tipState{v, f.version.Commit.SHA256}, nil
 }
 
 // checkChain makes sure that version v follows the replica's newest one.
@@ -178,21 +175,21 @@ func checkChain(tip *tipState, v bundle.Version) error {
 	return nil
 }
 
-// checkComplete makes sure that every file the commit needs is carried by the
+// checkComplete makes sure that every file the commit needs is carried by its
 // bundle, recorded absent, or there already.
-func (s *session) checkComplete(ctx context.Context, f fetched) error {
-	settled := make(map[string]bool, len(f.version.Files)+len(f.version.Absent))
-	for _, c := range f.version.Files {
-		settled[c.Path] = true
+func (b *batch) checkComplete(ctx context.Context, r readyVersion) error {
+	settled := make(map[string]bool, len(r.files)+len(r.version.Absent))
+	for _, f := range r.files {
+		settled[f.Path] = true
 	}
-	for _, path := range f.version.Absent {
+	for _, path := range r.version.Absent {
 		settled[path] = true
 	}
-	for _, need := range f.commit.Files {
-		if settled[need.Path] {
+	for _, need := range r.commit.Files {
+		if settled[need.Path] || b.paths[need.Path] {
 			continue
 		}
-		_, found, err := s.fileSize(ctx, need.Path)
+		_, found, err := b.s.fileSize(ctx, need.Path)
 		if err != nil {
 			return err
 		}
@@ -203,22 +200,38 @@ func (s *session) checkComplete(ctx context.Context, f fetched) error {
 	return nil
 }
 
-func changeOf(v bundle.Version) deltalog.Change {
-	c := deltalog.Change{
-		Version:  deltalog.Version(v.Version),
-		Commit:   stagedOf(v.Commit),
-		Modified: v.Modified,
+// flush applies what was gathered.
+func (b *batch) flush(ctx context.Context) error {
+	if len(b.ready) == 0 {
+		return nil
 	}
-	for _, f := range v.Files {
-		if f.Kind == bundle.KindCheckpoint {
-			c.Older = append(c.Older, stagedOf(f))
-		} else {
-			c.Files = append(c.Files, stagedOf(f))
-		}
+	changes := make([]deltalog.Change, len(b.ready))
+	for i, r := range b.ready {
+		changes[i] = r.change()
 	}
-	return c
+	n, err := applyAll(ctx, b.table, changes)
+	for _, r := range b.ready[:n] {
+		b.s.record(r.version)
+		b.s.stepped()
+		b.visible = &tipState{deltalog.Version(r.version.Version), r.version.Commit.SHA256}
+		b.s.log.Info("applied", logVersion, r.version.Version)
+		b.s.came(*b.visible)
+	}
+	if err != nil {
+		err = at(deltalog.Version(b.ready[min(n, len(b.ready)-1)].version.Version), "", err)
+	}
+	b.ready, b.bytes, b.paths = b.ready[:0], 0, nil
+	if err == nil && b.visible.version%checkpointEvery == 0 {
+		b.s.checkpointIfDue(ctx, b.table, b.visible.version)
+	}
+	return err
 }
 
-func stagedOf(f bundle.File) deltalog.Staged {
-	return deltalog.Staged{Path: f.Path, Size: f.Size, SHA256: f.SHA256}
+func applyAll(ctx context.Context, table LogApplier, changes []deltalog.Change) (int, error) {
+	for i, c := range changes {
+		if err := table.Apply(ctx, c); err != nil {
+			return i, err
+		}
+	}
+	return len(changes), nil
 }

@@ -18,7 +18,7 @@ const (
 	logKey     = "key"
 	logPath    = "path"
 	logVersion = "version"
-	logCount   = "versions"
+	logLast    = "last"
 
 	logFailures = "failures" // in a row
 )
@@ -30,7 +30,11 @@ type session struct {
 	store *access
 	log   *slog.Logger
 	start time.Time
-	live  map[string]bool // paths live at the tip of a push; nil until asked for
+
+	looks       sync.Mutex        // guards what a push looks up in the table at most once:
+	live        map[string]bool   // paths live at liveVersion; nil until asked for
+	liveVersion deltalog.Version  // the tip of the push or above
+	checkpoint  *deltalog.Version // the table's newest; nil until asked for
 
 	mu     sync.Mutex // guards what follows and serialises Options.Progress
 	report Report
@@ -79,6 +83,22 @@ func (s *session) finish() Report {
 	s.report.Requests = s.store.meter.requests()
 	s.report.Duration = s.opts.Clock().Sub(s.start)
 	return s.report
+}
+
+// recordAll counts versions that moved together.
+func (s *session) recordAll(versions []bundle.Version) {
+	for _, v := range versions {
+		s.record(v)
+		s.stepped()
+	}
+}
+
+// recordPresent counts versions that were there already.
+func (s *session) recordPresent(n int) {
+	s.mu.Lock()
+	s.report.Present += n
+	s.mu.Unlock()
+	s.progress(0, n, 0)
 }
 
 // record counts a version that moved. Versions may be recorded out of order.

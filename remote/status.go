@@ -117,30 +117,67 @@ func (s *session) locateNow(ctx context.Context) (*position, error) {
 // VersionInfo is one version in the store.
 type VersionInfo struct {
 	Version deltalog.Version `json:"version"`
-	Size    int64            `json:"size"`   // bytes of its bundle
-	Stored  time.Time        `json:"stored"` // when, by the clock of the service
+	// Bundle is the version in the key of the bundle that carries it, which may
+	// carry several.
+	Bundle deltalog.Version `json:"bundle"`
+	Size   int64            `json:"size"`   // bytes of that bundle
+	Stored time.Time        `json:"stored"` // when it was, by the clock of the service
 }
 
 // Versions yields the versions in the store in ascending order. See the
 // function of the same name.
 func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
-	return Versions(ctx, r.store)
+	return r.newSession("versions").versions(ctx)
 }
 
 // Versions yields the versions in a store in ascending order, for which it
 // needs no table. A number left out is a gap; what lies above one is no part of
 // the history yet. After an error it ends.
 func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
+	r, err := New(noTable{}, store, nil)
+	if err != nil {
+		return func(yield func(VersionInfo, error) bool) { yield(VersionInfo{}, opError("versions", err)) }
+	}
+	return r.Versions(ctx)
+}
+
+// noTable is the table of a Replicator that only looks at its store.
+type noTable struct{ LogReader }
+
+func (s *session) versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
 	return func(yield func(VersionInfo, error) bool) {
-		l, err := list(ctx, newAccess(store))
+		l, err := list(ctx, s.store)
 		if err != nil {
 			yield(VersionInfo{}, opError("versions", err))
 			return
 		}
-		for _, v := range l.bundles {
-			if !yield(v, nil) {
+		next := deltalog.Version(0)
+		for i, o := range l.bundles {
+			last, err := s.lastOf(ctx, l, i)
+			if err != nil {
+				yield(VersionInfo{}, opError("versions", err))
 				return
 			}
+			for v := max(next, o.version); v <= last; v++ {
+				if !yield(VersionInfo{v, o.version, o.Size, o.ModTime}, nil) {
+					return
+				}
+			}
+			next = max(next, last+1)
 		}
 	}
+}
+
+// lastOf returns the last version of the i-th bundle. If the next key is that of
+// the next version nobody is asked.
+func (s *session) lastOf(ctx context.Context, l listing, i int) (deltalog.Version, error) {
+	o := l.bundles[i]
+	if i+1 < len(l.bundles) && l.bundles[i+1].version == o.version+1 {
+		return o.version, nil
+	}
+	m, err := s.peek(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	return o.version + deltalog.Version(len(m.Versions)) - 1, nil
 }

@@ -13,8 +13,10 @@ import (
 type goal struct {
 	identity *identity
 	target   deltalog.Version
-	run      segment      // that target lies in
-	base     *VersionInfo // to begin with; nil: the first version
+	in       segment           // that target lies in
+	base     *deltalog.Version // to begin with; nil: the first version
+	listing  listing
+	hints    runHints
 }
 
 // goal reads whose store this is and settles on the version to go to and where
@@ -37,74 +39,88 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if want := s.opts.SourceID; want != "" && want != id.Lineage && want != id.TableID {
 		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
 	}
-	runs, err := s.history(ctx, l, id.First)
+	hints, err := s.hints(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) == 0 {
-		return nil, fmt.Errorf("%w: versions %d to %d", ErrGap, int64(id.First), int64(l.bundles[0].Version-1))
-	}
-	target, run, err := s.target(ctx, l, runs)
+	segments, err := s.history(ctx, l, id.First, hints)
 	if err != nil {
 		return nil, err
 	}
-	return &goal{id, target, run, s.beginning(l, run, target)}, nil
+	if len(segments) == 0 {
+		return nil, fmt.Errorf("%w: versions %d to %d", ErrGap, int64(id.First), int64(l.bundles[0].version-1))
+	}
+	target, in, err := s.target(ctx, l, segments)
+	if err != nil {
+		return nil, err
+	}
+	return &goal{id, target, in, s.beginning(l, in, target), l, hints}, nil
 }
 
-// target returns the version that the options ask for and the run it lies in.
-func (s *session) target(ctx context.Context, l listing, runs []segment) (deltalog.Version, segment, error) {
-	last := runs[len(runs)-1]
+// hints returns what the head says of the bundles, nothing if it is of no use.
+func (s *session) hints(ctx context.Context, id *identity) (runHints, error) {
+	h, _, err := s.readHead(ctx)
+	if err != nil || h == nil || h.Lineage != id.Lineage {
+		return onlyTo(-1), err
+	}
+	return h.Bundles, nil
+}
+
+// target returns the version that the options ask for and the segment it lies in.
+func (s *session) target(ctx context.Context, l listing, segments []segment) (deltalog.Version, segment, error) {
+	last := segments[len(segments)-1]
 	switch {
 	case s.opts.Target != nil:
-		run, err := runOf(runs, *s.opts.Target, l.bundles[len(l.bundles)-1].Version)
-		return *s.opts.Target, run, err
+		in, err := segmentOf(segments, *s.opts.Target, l.bundles[len(l.bundles)-1].version)
+		return *s.opts.Target, in, err
 	case !s.opts.TargetTime.IsZero():
-		v, err := s.versionAt(ctx, l, runs, s.opts.TargetTime)
+		v, err := s.versionAt(ctx, l, segments, s.opts.TargetTime)
 		if err != nil {
 			return 0, segment{}, err
 		}
-		run, err := runOf(runs, v, last.last)
-		return v, run, err
+		in, err := segmentOf(segments, v, last.last)
+		return v, in, err
 	}
 	return last.last, last, nil
 }
 
-// runOf returns the run that holds v.
-func runOf(runs []segment, v, newest deltalog.Version) (segment, error) {
-	for i, run := range runs {
+// segmentOf returns the segment that holds v.
+func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) {
+	for i, in := range segments {
 		switch {
-		case v < run.first && i == 0:
-			return segment{}, fmt.Errorf("%w: version %d: the history begins at %d", ErrGap, int64(v), int64(run.first))
-		case v < run.first:
-			return segment{}, fmt.Errorf("%w: version %d lies in the gap before version %d", ErrGap, int64(v), int64(run.first))
-		case v <= run.last:
-			return run, nil
+		case v < in.first && i == 0:
+			return segment{}, fmt.Errorf("%w: version %d: the history begins at %d", ErrGap, int64(v), int64(in.first))
+		case v < in.first:
+			return segment{}, fmt.Errorf("%w: version %d lies in the gap before version %d", ErrGap, int64(v), int64(in.first))
+		case v <= in.last:
+			return in, nil
 		}
 	}
-	end := runs[len(runs)-1].last
+	end := segments[len(segments)-1].last
 	return segment{}, fmt.Errorf("%w: version %d: the versions without a gap end at %d, the newest bundle is of %d", ErrGap, int64(v), int64(end), int64(newest))
 }
 
 // versionAt returns the newest version that is not newer than t, as Delta
-// counts the time of versions, which ascends with them.
-func (s *session) versionAt(ctx context.Context, l listing, runs []segment, t time.Time) (deltalog.Version, error) {
-	var versions []deltalog.Version
-	for _, run := range runs {
-		for v := run.first; v <= run.last; v++ {
-			versions = append(versions, v)
-		}
+// counts the time of versions, which ascends with them: among the bundles by the
+// time of their first version, then within one.
+func (s *session) versionAt(ctx context.Context, l listing, segments []segment, t time.Time) (deltalog.Version, error) {
+	var bundles []object
+	for _, in := range segments {
+		from, _ := search(l.bundles, in.first)
+		to, _ := search(l.bundles, in.last+1)
+		bundles = append(bundles, l.bundles[from:to]...)
 	}
 	var failed error
-	newer := sort.Search(len(versions), func(i int) bool {
+	newer := sort.Search(len(bundles), func(i int) bool {
 		if failed != nil {
 			return true
 		}
-		info, _ := find(l.bundles, versions[i])
-		m, err := s.peek(ctx, info)
+		m, err := s.peek(ctx, bundles[i])
 		if err != nil {
 			failed = err
+			return true
 		}
-		return m.Timestamp > t.UnixMilli()
+		return m.Versions[0].Timestamp > t.UnixMilli()
 	})
 	if failed != nil {
 		return 0, failed
@@ -112,19 +128,25 @@ func (s *session) versionAt(ctx context.Context, l listing, runs []segment, t ti
 	if newer == 0 {
 		return 0, fmt.Errorf("%w: no version is as old as %s", ErrGap, t.UTC().Format(time.RFC3339Nano))
 	}
-	return versions[newer-1], nil
+	m, err := s.peek(ctx, bundles[newer-1])
+	if err != nil {
+		return 0, err
+	}
+	in := sort.Search(len(m.Versions), func(i int) bool { return m.Versions[i].Timestamp > t.UnixMilli() })
+	return deltalog.Version(m.Versions[in-1].Version), nil
 }
 
-// beginning returns the base to begin with: the newest one if only live files
-// are wanted, that of the run's beginning if what came before is missing.
-func (s *session) beginning(l listing, run segment, target deltalog.Version) *VersionInfo {
+// beginning returns the version of the base to begin with: the newest one if only
+// live files are wanted, that of the segment's beginning if what came before is
+// missing.
+func (s *session) beginning(l listing, in segment, target deltalog.Version) *deltalog.Version {
 	if s.opts.History == HistoryLive {
-		if b, found := l.newestBase(run, target); found {
-			return &b
+		if b, found := l.newestBase(in, target); found {
+			return &b.version
 		}
 	}
-	if b, found := find(l.bases, run.first); found && run.first > 0 {
-		return &b
+	if b, found := find(l.bases, in.first); found && in.first > 0 {
+		return &b.version
 	}
 	return nil
 }

@@ -12,10 +12,49 @@ import (
 	"github.com/pondworks/sluice/storage"
 )
 
-// upload packs a version and creates its bundle. present: another pusher, or
-// an earlier attempt whose reply was lost, created the same one before.
-func (s *session) upload(ctx context.Context, p *plan) (present bool, err error) {
-	key := bundleKey(p.version)
+// vanishTries is how often a bundle is planned anew because a file vanished
+// while it was read, such as under a VACUUM.
+const vanishTries = 3
+
+// upload brings the versions of p into the store. That is one bundle, unless
+// another pusher was first with a shorter run, or a file vanished meanwhile: then
+// the rest is planned anew.
+func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) error {
+	whole, last := p, p.last()
+	for tries := 1; p != nil; {
+		again := planner{s: s, last: last, tip: tip}
+		end, err := s.create(ctx, p)
+		switch {
+		case err == nil && p == whole && end == last:
+			return nil
+		case err == nil:
+			again.at = p.at(end)
+		case errors.Is(err, fs.ErrNotExist) && tries < vanishTries:
+			tries++
+			again.at = p.versions[0].before
+		default:
+			return err
+		}
+		whole.stored = nil
+		if p, err = again.next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// at returns where the store is when it has come to version v of p.
+func (p *plan) at(v deltalog.Version) position {
+	done := p.versions[v-p.first()]
+	pos := done.before
+	pos.advance(done)
+	return pos
+}
+
+// create packs p and creates its bundle. It returns the last version of p that
+// the store has by that key: all, unless another pusher was first.
+func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, err error) {
+	key := bundleKey(p.first())
 	src, err := s.newSource(ctx, p)
 	if err == nil {
 		err = s.store.creator.Create(ctx, key, src, src.size())
@@ -27,78 +66,92 @@ func (s *session) upload(ctx context.Context, p *plan) (present bool, err error)
 		err = fmt.Errorf("a file vanished while it was read, push again: %w", err)
 	}
 	if errors.Is(err, storage.ErrExists) {
-		present, err = true, s.settle(ctx, p, src)
+		end, err = s.settle(ctx, p, src)
+		return end, at(p.first(), key, err)
 	}
 	if err != nil {
-		return false, at(p.version, key, err)
+		return 0, at(p.first(), key, err)
 	}
-	s.stepped()
-	if present {
-		s.mu.Lock()
-		s.report.Present++
-		s.mu.Unlock()
-		return true, nil
-	}
-	s.record(*src.done)
 	p.stored, p.packed = src.done, src.sent
-	s.log.Info("pushed", logVersion, p.version)
-	return false, nil
+	s.recordAll(src.done.Versions)
+	s.log.Info("pushed", logVersion, p.first(), logLast, p.last())
+	return p.last(), nil
 }
 
-// settle decides by content what "exists already" means: the same commit and
-// every file that we would carry is success, all else another history.
-func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Version]) error {
+// settle decides by content what "exists already" means: for each version that
+// both have the same commit, and every file that we would carry, is success; all
+// else another history. It returns the last such version.
+func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manifest]) (deltalog.Version, error) {
 	ours, err := src.finished()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	theirs, err := s.readManifest(ctx, p.version)
+	theirs, err := s.readManifest(ctx, p.first())
 	if err != nil {
-		return err
+		return 0, err
 	}
+	both := min(len(ours.Versions), len(theirs.Versions))
+	stored := map[string]bundle.File{}
+	for i, v := range theirs.Versions {
+		for _, f := range v.Files {
+			stored[f.Path] = f
+		}
+		if i < both {
+			if err := settleVersion(ours.Versions[i], v, stored); err != nil {
+				return 0, err
+			}
+		}
+	}
+	s.recordPresent(both)
+	return p.first() + deltalog.Version(both) - 1, nil
+}
+
+// settleVersion compares what this pusher would store with what is stored; files
+// are all that the stored bundle carries up to this version.
+func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) error {
+	v := deltalog.Version(ours.Version)
 	if theirs.Commit.SHA256 != ours.Commit.SHA256 {
-		return diverged(p.version, ours.Commit.SHA256, theirs.Commit.SHA256)
+		return diverged(v, ours.Commit.SHA256, theirs.Commit.SHA256)
 	}
 	if a, b := ours.Previous, theirs.Previous; a != nil && b != nil && *a != *b {
-		return diverged(p.version-1, *a, *b)
-	}
-	stored := make(map[string]bundle.File, len(theirs.Files))
-	for _, f := range theirs.Files {
-		stored[f.Path] = f
+		return diverged(v-1, *a, *b)
 	}
 	for _, f := range ours.Files {
 		if f.Kind == bundle.KindCheckpoint {
 			continue // who looked earlier may not have seen it yet
 		}
-		if t, ok := stored[f.Path]; !ok || !t.Same(f) {
-			return fmt.Errorf("%w: the stored bundle has the same commit but not %s with sha256 %s", ErrDiverged, f.Path, f.SHA256)
+		if t, ok := files[f.Path]; !ok || !t.Same(f) {
+			return at(v, "", fmt.Errorf("%w: the stored bundle has the same commit but not %s with sha256 %s", ErrDiverged, f.Path, f.SHA256))
 		}
 	}
 	return nil
 }
 
 // newSource packs a small bundle at once, a large one while it is read.
-func (s *session) newSource(ctx context.Context, p *plan) (*packing[bundle.Version], error) {
-	src := &packing[bundle.Version]{pack: func(w io.Writer) (bundle.Version, error) {
-		m, err := s.opts.Codec.Encode(ctx, w, p.manifest, s.opener(p.version))
-		if err == nil && m.Versions[0].Commit.SHA256 != p.commit {
-			err = fmt.Errorf("%w: the commit was rewritten in place: sha256 %s, then %s", ErrCorrupt, p.commit, m.Versions[0].Commit.SHA256)
-		}
+func (s *session) newSource(ctx context.Context, p *plan) (*packing[bundle.Manifest], error) {
+	src := &packing[bundle.Manifest]{pack: func(w io.Writer) (bundle.Manifest, error) {
+		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener())
 		if err != nil {
-			return bundle.Version{}, err
+			return bundle.Manifest{}, err
 		}
-		return m.Versions[0], nil
+		for i, v := range p.versions {
+			if got := m.Versions[i].Commit.SHA256; got != v.digest {
+				return bundle.Manifest{}, fmt.Errorf("%w: the commit was rewritten in place: sha256 %s, then %s", ErrCorrupt, v.digest, got)
+			}
+		}
+		return m, nil
 	}}
-	if p.size > smallBundle {
+	if p.size > s.packedInMemory() {
 		return src, nil
 	}
-	return src, src.packSmall()
+	return src, src.packSmall(p.size)
 }
 
-// opener opens the members of a version in the table.
-func (s *session) opener(v deltalog.Version) bundle.OpenFunc {
+// opener opens the members of bundles in the table.
+func (s *session) opener() bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-		if path != v.CommitPath() {
+		v, isCommit := deltalog.ParseCommitPath(path)
+		if !isCommit {
 			f, size, err := s.table.OpenFile(ctx, path)
 			return watchedFile{f, s}, size, err
 		}

@@ -7,21 +7,22 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// uploads runs the uploads of consecutive versions under one limit and tells
-// which are through: those without a gap below them.
+// uploads runs the uploads of consecutive bundles under two limits, their number
+// and the memory they take, and tells which are through: those without a gap
+// below them.
 type uploads struct {
 	ctx     context.Context // ends when one upload fails
 	cancel  context.CancelFunc
-	places  int
-	limit   *semaphore.Weighted
-	through func(*plan) // called in order of versions, by start and wait
+	places  *semaphore.Weighted
+	memory  *semaphore.Weighted // bytes
+	through func(*plan)         // called in order of versions, by start and wait
 	queue   []*uploading
-	err     error // of the lowest version that failed
+	err     error // of the lowest bundle that failed
 }
 
-// runAhead bounds how far uploads run ahead of the lowest version that is not
-// through. checkRun relies on it: it is part of how pushers get along, and must
-// never grow.
+// runAhead bounds how many bundles uploads run ahead of the lowest one that is
+// not through. checkRun relies on it: it is part of how pushers get along, and
+// must never grow.
 const runAhead = 64
 
 type uploading struct {
@@ -29,18 +30,22 @@ type uploading struct {
 	done chan error // buffered, so that an upload never waits for its reader
 }
 
-func newUploads(ctx context.Context, places int, through func(*plan)) *uploads {
+func newUploads(ctx context.Context, places int, memory int64, through func(*plan)) *uploads {
 	ctx, cancel := context.WithCancel(ctx)
-	return &uploads{ctx: ctx, cancel: cancel, places: places, limit: semaphore.NewWeighted(int64(places)), through: through}
+	return &uploads{ctx: ctx, cancel: cancel, places: semaphore.NewWeighted(int64(places)), memory: semaphore.NewWeighted(memory), through: through}
 }
 
-// start runs f for the next version as soon as there is a place.
-func (u *uploads) start(p *plan, f func(context.Context) error) error {
+// start runs f for the next bundle, which takes so many bytes of memory, as soon
+// as there is a place.
+func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) error {
 	if len(u.queue) >= runAhead {
 		u.settleFirst()
 	}
-	weight := p.weight(u.places)
-	if err := u.limit.Acquire(u.ctx, weight); err != nil {
+	if err := u.places.Acquire(u.ctx, 1); err != nil {
+		return err
+	}
+	if err := u.memory.Acquire(u.ctx, memory); err != nil {
+		u.places.Release(1)
 		return err
 	}
 	up := &uploading{plan: p, done: make(chan error, 1)}
@@ -50,13 +55,14 @@ func (u *uploads) start(p *plan, f func(context.Context) error) error {
 		if err != nil {
 			u.cancel()
 		}
-		u.limit.Release(weight)
+		u.memory.Release(memory)
+		u.places.Release(1)
 		up.done <- err
 	}()
 	return nil
 }
 
-// settleFirst waits for the lowest version under way.
+// settleFirst waits for the lowest bundle under way.
 func (u *uploads) settleFirst() {
 	up := u.queue[0]
 	u.queue = u.queue[1:]
@@ -68,12 +74,9 @@ func (u *uploads) settleFirst() {
 	}
 }
 
-// wait ends when every upload has. err is why no more were started, nil if
-// there are no more.
+// wait ends when every upload has: what was begun is finished. err is why no more
+// were started, nil if there are no more.
 func (u *uploads) wait(err error) error {
-	if err != nil {
-		u.cancel()
-	}
 	for len(u.queue) > 0 {
 		u.settleFirst()
 	}

@@ -1,0 +1,222 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+)
+
+// fetched is a bundle whose files are staged and agree with its manifest: those
+// of its versions that are wanted, ascending. After an error there is none.
+type fetched struct {
+	versions []readyVersion
+	err      error
+}
+
+// readyVersion is a version whose files are staged.
+type readyVersion struct {
+	version bundle.Version
+	commit  *deltalog.Commit
+	files   []bundle.File // to publish with it
+}
+
+// change is what the table is to do.
+func (r readyVersion) change() deltalog.Change {
+	c := deltalog.Change{
+		Version:  deltalog.Version(r.version.Version),
+		Commit:   stagedOf(r.version.Commit),
+		Modified: r.version.Modified,
+	}
+	for _, f := range r.files {
+		if f.Kind == bundle.KindCheckpoint {
+			c.Older = append(c.Older, stagedOf(f))
+		} else {
+			c.Files = append(c.Files, stagedOf(f))
+		}
+	}
+	return c
+}
+
+func stagedOf(f bundle.File) deltalog.Staged {
+	return deltalog.Staged{Path: f.Path, Size: f.Size, SHA256: f.SHA256}
+}
+
+// fetcher streams bundles into the staging area of a table.
+type fetcher struct {
+	s           *session
+	table       LogApplier
+	first, last deltalog.Version // the versions that are wanted
+	ctx         context.Context  // of the replay, which the fetcher does not outlive
+	cancel      context.CancelFunc
+	running     sync.WaitGroup
+}
+
+func newFetcher(ctx context.Context, s *session, table LogApplier, first, last deltalog.Version) *fetcher {
+	ctx, cancel := context.WithCancel(ctx)
+	return &fetcher{s: s, table: table, first: first, last: last, ctx: ctx, cancel: cancel}
+}
+
+// stop ends what is still being fetched and waits for it.
+func (f *fetcher) stop() {
+	f.cancel()
+	f.running.Wait()
+}
+
+// each fetches the bundles, Concurrency at once, and calls take with each in
+// order, as soon as its turn has come; next waits for it if it is not ready. An
+// error of take ends it.
+func (f *fetcher) each(keys []deltalog.Version, take func(next func() fetched, ready bool) error) error {
+	for result := range f.ahead(keys) {
+		select {
+		case got := <-result:
+			if err := take(func() fetched { return got }, true); err != nil {
+				return err
+			}
+		default:
+			if err := take(func() fetched { return <-result }, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ahead starts to fetch the bundles in order and yields a channel for each.
+func (f *fetcher) ahead(keys []deltalog.Version) <-chan chan fetched {
+	ahead := make(chan chan fetched, f.s.opts.Concurrency-1)
+	f.running.Go(func() {
+		defer close(ahead)
+		for _, key := range keys {
+			result := make(chan fetched, 1)
+			select {
+			case ahead <- result:
+			case <-f.ctx.Done():
+				return
+			}
+			f.running.Go(func() { result <- f.fetch(key) })
+		}
+	})
+	return ahead
+}
+
+// fetch streams one bundle.
+func (f *fetcher) fetch(key deltalog.Version) fetched {
+	b := &incoming{fetcher: f, current: key, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
+	m, err := f.s.decode(f.ctx, key, b.member)
+	if err != nil {
+		return fetched{err: err}
+	}
+	versions, err := b.ready(m)
+	return fetched{versions, at(key, bundleKey(key), err)}
+}
+
+// incoming is one bundle on its way.
+type incoming struct {
+	*fetcher
+	current deltalog.Version // whose files come now
+	commits map[deltalog.Version]*deltalog.Commit
+	early   map[string]bool // staged of versions below first, which may need it no more
+}
+
+// member takes one member: the files of a version come before its commit.
+func (b *incoming) member(ctx context.Context, m bundle.Member, r io.Reader) error {
+	r = watched{r, b.s}
+	v, isCommit := deltalog.ParseCommitPath(m.Path)
+	if isCommit {
+		b.current = v + 1
+		if v < b.first || v > b.last {
+			return nil
+		}
+		c, err := stageCommit(ctx, b.table, v, r)
+		b.commits[v] = c
+		return err
+	}
+	switch {
+	case b.current > b.last:
+		return nil
+	case b.current < b.first:
+		// A later version of this bundle that needs the file does not carry it
+		// again, and the replica may have lost it since.
+		_, found, err := b.s.fileSize(ctx, m.Path)
+		if err != nil || found {
+			return err
+		}
+		b.early[m.Path] = true
+	}
+	return b.table.Stage(ctx, max(b.current, b.first), m.Path, r)
+}
+
+// ready returns the wanted versions of a bundle that was read to its end.
+func (b *incoming) ready(m bundle.Manifest) ([]readyVersion, error) {
+	var all []readyVersion
+	early := map[string]bundle.File{}
+	for _, v := range m.Versions {
+		n := deltalog.Version(v.Version)
+		if n > b.last {
+			break
+		}
+		if n < b.first {
+			for _, f := range v.Files {
+				if b.early[f.Path] {
+					early[f.Path] = f
+				}
+			}
+			continue
+		}
+		c := b.commits[n]
+		if c == nil {
+			return nil, fmt.Errorf("%w: no commit of version %d", ErrCorrupt, v.Version)
+		}
+		if err := checkProtocol(c); err != nil {
+			return nil, err
+		}
+		if err := checkNamed(v, c); err != nil {
+			return nil, err
+		}
+		r := readyVersion{version: v, commit: c, files: v.Files}
+		for _, need := range c.Files {
+			if f, found := early[need.Path]; found {
+				r.files = append(r.files, f)
+				delete(early, need.Path)
+			}
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// stageCommit stages the commit file and reads it on the way.
+func stageCommit(ctx context.Context, table LogApplier, v deltalog.Version, r io.Reader) (*deltalog.Commit, error) {
+	pr, pw := io.Pipe()
+	staged := make(chan error, 1)
+	go func() {
+		err := table.Stage(ctx, v, v.CommitPath(), pr)
+		pr.CloseWithError(err) // a stage that gave up must not block the scan
+		staged <- err
+	}()
+	c, err := deltalog.ScanCommit(io.TeeReader(r, pw))
+	pw.CloseWithError(err)
+	if serr := <-staged; err == nil {
+		err = serr
+	}
+	return c, err
+}
+
+// checkNamed refuses members that the commit does not name and the manifest
+// does not call extra: nothing enters a replica uncalled for.
+func checkNamed(m bundle.Version, c *deltalog.Commit) error {
+	named := make(map[string]bool, len(c.Files))
+	for _, f := range c.Files {
+		named[f.Path] = true
+	}
+	for _, f := range m.Files {
+		if f.Kind != bundle.KindExtra && f.Kind != bundle.KindCheckpoint && !named[f.Path] {
+			return fmt.Errorf("%w: the commit does not name %s", ErrCorrupt, f.Path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// peek reads the manifest of a bundle and, if it can, nothing else of it.
+func (s *session) peek(ctx context.Context, o object) (bundle.Manifest, error) {
+	m, err := s.opts.Codec.ReadManifest(ctx, o.Size, s.ranges(o.Key))
+	if errors.Is(err, bundle.ErrNoPlace) {
+		return s.readManifest(ctx, o.version)
+	}
+	if err != nil {
+		return bundle.Manifest{}, at(o.version, o.Key, err)
+	}
+	return m, checkKey(m, o.version)
+}
+
+// peeksAhead is how many manifests are read at once.
+const peeksAhead = 16
+
+// peekAll reads the manifests of several bundles.
+func (s *session) peekAll(ctx context.Context, objects []object) ([]bundle.Manifest, error) {
+	read := make([]bundle.Manifest, len(objects))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(peeksAhead)
+	for i, o := range objects {
+		group.Go(func() (err error) {
+			read[i], err = s.peek(ctx, o)
+			return err
+		})
+	}
+	return read, group.Wait()
+}
+
+// ranges opens parts of an object.
+func (s *session) ranges(key string) bundle.RangeFunc {
+	return func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
+		return s.store.Open(ctx, key, off, n)
+	}
+}
+
+// readManifest reads and checks the whole bundle that begins with version v and
+// returns its manifest.
+func (s *session) readManifest(ctx context.Context, v deltalog.Version) (bundle.Manifest, error) {
+	return s.decode(ctx, v, func(_ context.Context, _ bundle.Member, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+}
+
+// decode streams the bundle that begins with version v through the codec.
+func (s *session) decode(ctx context.Context, v deltalog.Version, put bundle.PutFunc) (bundle.Manifest, error) {
+	key := bundleKey(v)
+	r, err := s.store.Open(ctx, key, 0, -1)
+	if err != nil {
+		return bundle.Manifest{}, at(v, key, err)
+	}
+	m, err := s.opts.Codec.Decode(ctx, r, put)
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return bundle.Manifest{}, at(v, key, err)
+	}
+	return m, checkKey(m, v)
+}
+
+// checkKey makes sure that a bundle lies where it belongs.
+func checkKey(m bundle.Manifest, v deltalog.Version) error {
+	if is := m.Versions[0].Version; is != int64(v) {
+		return at(v, bundleKey(v), fmt.Errorf("%w: the manifest is that of version %d", ErrCorrupt, is))
+	}
+	return nil
+}
+
+// storedVersion returns what a bundle says of version v, which may lie in one that
+// begins below it. Wraps storage.ErrNotFound if none has it.
+func (s *session) storedVersion(ctx context.Context, v deltalog.Version) (bundle.Version, error) {
+	m, err := s.readManifest(ctx, v)
+	if err == nil {
+		return m.Versions[0], nil
+	}
+	if !errors.Is(err, storage.ErrNotFound) {
+		return bundle.Version{}, err
+	}
+	l, lerr := list(ctx, s.store)
+	if lerr != nil {
+		return bundle.Version{}, lerr
+	}
+	return s.listedVersion(ctx, l, v, err)
+}
+
+// listedVersion does that for a listing; missing is the error if none has it.
+func (s *session) listedVersion(ctx context.Context, l listing, v deltalog.Version, missing error) (bundle.Version, error) {
+	i, _ := search(l.bundles, v+1)
+	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
+		if o.version <= v-maxRun {
+			break
+		}
+		m, err := s.peek(ctx, o)
+		if err != nil {
+			return bundle.Version{}, err
+		}
+		if n := int(v - o.version); n < len(m.Versions) {
+			return m.Versions[n], nil
+		}
+	}
+	return bundle.Version{}, missing
+}

@@ -1,0 +1,24 @@
+package remote
+
+// What calls hold in memory, in bytes. Options.Memory bounds the sum.
+const (
+	// packerMemory is what packing one bundle takes beside the result.
+	packerMemory = 8 << 20
+	// streamMemory is what an upload takes that is packed while it is sent: the
+	// packer and the parts of the object that a driver holds.
+	streamMemory = 32 << 20
+)
+
+// packedInMemory is the size of table files up to which a bundle is packed in
+// memory, so that its upload can be repeated at will; a larger one is packed
+// while it is sent.
+func (s *session) packedInMemory() int64 { return s.opts.Memory / 4 }
+
+// uploadMemory is what the upload of p takes of Options.Memory.
+func (s *session) uploadMemory(p *plan) int64 {
+	need := int64(streamMemory)
+	if p.size <= s.packedInMemory() {
+		need = p.size + packerMemory
+	}
+	return min(need, s.opts.Memory)
+}
