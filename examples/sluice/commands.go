@@ -124,12 +124,12 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 
 func (a *app) pushCommand() *cobra.Command {
 	cmd := a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push)
-	a.pushFlags(cmd, 0)
+	a.pushFlags(cmd)
 	return cmd
 }
 
-func (a *app) pushFlags(cmd *cobra.Command, settle time.Duration) {
-	cmd.Flags().DurationVar(&a.settle, "settle", settle, "leave out the newest commit until it has not changed for so long")
+func (a *app) pushFlags(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&a.settle, "settle", 0, "leave out the newest commit until it has not changed for so long")
 	cmd.Flags().BoolVar(&a.allowLost, "allow-missing", false, "go on if a file that the newest version needs is gone, and record that")
 }
 
