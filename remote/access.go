@@ -15,6 +15,7 @@ type access struct {
 	storage.Reader
 	creator storage.Creator    // nil: read-only
 	over    storage.Overwriter // nil: no head hint
+	deleter storage.Deleter    // nil: nothing can be deleted
 	meter   *meter
 }
 
@@ -28,9 +29,11 @@ func newAccess(store storage.Reader) *access {
 	if over != nil {
 		over = meteredOverwriter{over, m}
 	}
-	retried := storage.Retry(storage.Compose(metered{full, full, m}, nil, over), nil)
+	deleter, _ := store.(storage.Deleter)
+	retried := storage.Retry(storage.Compose(metered{full, full, m}, deleter, over), nil)
 	over, _ = retried.(storage.Overwriter)
-	return &access{Reader: retried, creator: retried, over: over, meter: m}
+	deleter, _ = retried.(storage.Deleter)
+	return &access{Reader: retried, creator: retried, over: over, deleter: deleter, meter: m}
 }
 
 // meter counts what one call asks of the store.

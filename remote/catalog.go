@@ -57,7 +57,7 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 // store up to version upto: what the newest base lists, then, overruling it,
 // what the bundles after it carry.
 func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto deltalog.Version) error {
-	l, err := list(ctx, s.store)
+	l, err := s.list(ctx)
 	if err != nil {
 		return err
 	}

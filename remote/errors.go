@@ -140,9 +140,13 @@ func at(v deltalog.Version, key string, err error) error {
 type gapAt struct {
 	version deltalog.Version // after the gap
 	from    deltalog.Version // the first that is missing
+	pruned  bool             // by retention
 }
 
 func (g *gapAt) Error() string {
+	if g.pruned {
+		return fmt.Sprintf("%v: what is below version %d was pruned", ErrGap, int64(g.version))
+	}
 	if g.from == g.version {
 		return fmt.Sprintf("%v: the source could not prove that version %d follows the one before", ErrGap, int64(g.version))
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/pondworks/sluice/deltalog"
 )
 
-// fetched is a bundle whose files are staged and agree with its manifest: those
-// of its versions that are wanted, ascending. After an error there is none.
+// fetched are bundles whose files are staged and agree with their manifests: those
+// of their versions that are wanted, ascending, up to an error.
 type fetched struct {
 	versions []readyVersion
 	err      error
@@ -69,8 +69,8 @@ func (f *fetcher) stop() {
 // each fetches the bundles, Concurrency at once, and calls take with each in
 // order, as soon as its turn has come; next waits for it if it is not ready. An
 // error of take ends it.
-func (f *fetcher) each(keys []deltalog.Version, take func(next func() fetched, ready bool) error) error {
-	for result := range f.ahead(keys) {
+func (f *fetcher) each(bundles []object, take func(next func() fetched, ready bool) error) error {
+	for result := range f.ahead(together(bundles)) {
 		select {
 		case got := <-result:
 			if err := take(func() fetched { return got }, true); err != nil {
@@ -86,32 +86,77 @@ func (f *fetcher) each(keys []deltalog.Version, take func(next func() fetched, r
 }
 
 // ahead starts to fetch the bundles in order and yields a channel for each.
-func (f *fetcher) ahead(keys []deltalog.Version) <-chan chan fetched {
+func (f *fetcher) ahead(groups [][]object) <-chan chan fetched {
 	ahead := make(chan chan fetched, f.s.opts.Concurrency-1)
 	f.running.Go(func() {
 		defer close(ahead)
-		for _, key := range keys {
+		for _, group := range groups {
 			result := make(chan fetched, 1)
 			select {
 			case ahead <- result:
 			case <-f.ctx.Done():
 				return
 			}
-			f.running.Go(func() { result <- f.fetch(key) })
+			f.running.Go(func() { result <- f.fetch(group) })
 		}
 	})
 	return ahead
 }
 
-// fetch streams one bundle.
-func (f *fetcher) fetch(key deltalog.Version) fetched {
-	b := &incoming{fetcher: f, current: key, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
-	m, err := f.s.decode(f.ctx, key, b.member)
+// groupBytes bounds how much is read of a pack with one request.
+const groupBytes = 16 << 20
+
+// together puts bundles that lie one after the other in a pack into groups that
+// are read with one request each.
+func together(bundles []object) (groups [][]object) {
+	var end, size int64
+	for i, o := range bundles {
+		if i > 0 && o.pack && o.Key == bundles[i-1].Key && o.off == end && size+o.Size <= groupBytes {
+			groups[len(groups)-1] = append(groups[len(groups)-1], o)
+			size += o.Size
+		} else {
+			groups = append(groups, []object{o})
+			size = o.Size
+		}
+		end = o.off + o.Size
+	}
+	return groups
+}
+
+// fetch streams the bundles of a group. What is good before the first that is not
+// is returned with its error.
+func (f *fetcher) fetch(group []object) fetched {
+	if len(group) == 1 {
+		return f.one(group[0], func(b *incoming) (bundle.Manifest, error) { return f.s.decode(f.ctx, group[0], b.member) })
+	}
+	first, last := group[0], group[len(group)-1]
+	r, err := f.s.store.Open(f.ctx, first.Key, first.off, last.off+last.Size-first.off)
+	if err != nil {
+		return fetched{err: at(first.version, first.Key, err)}
+	}
+	defer r.Close() // everything is read and checked, or failed
+	var all fetched
+	for _, o := range group {
+		got := f.one(o, func(b *incoming) (bundle.Manifest, error) {
+			return f.s.decodeFrom(f.ctx, io.LimitReader(r, o.Size), o, b.member)
+		})
+		all.versions = append(all.versions, got.versions...)
+		if all.err = got.err; all.err != nil {
+			break
+		}
+	}
+	return all
+}
+
+// one takes in one bundle, which read streams.
+func (f *fetcher) one(o object, read func(*incoming) (bundle.Manifest, error)) fetched {
+	b := &incoming{fetcher: f, current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
+	m, err := read(b)
 	if err != nil {
 		return fetched{err: err}
 	}
 	versions, err := b.ready(m)
-	return fetched{versions, at(key, bundleKey(key), err)}
+	return fetched{versions, at(o.version, o.Key, err)}
 }
 
 // incoming is one bundle on its way.

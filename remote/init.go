@@ -92,13 +92,13 @@ func (s *session) initReplay(ctx context.Context, table LogApplier, tip *tipStat
 	if err != nil {
 		return tip, err
 	}
-	if len(seg.keys) == 0 && tip != nil { // a recorded gap may follow
+	if len(seg.bundles) == 0 && tip != nil { // a recorded gap may follow
 		after, found, err := s.bridge(ctx, g.listing, tip.version)
 		if err != nil {
 			return tip, err
 		}
 		if found {
-			return tip, &gapAt{after, nextOf(tip)}
+			return tip, &gapAt{after, nextOf(tip), after == g.listing.floor()}
 		}
 	}
 	return s.replay(ctx, table, tip, g.target, seg.upTo(g.target))

@@ -12,8 +12,13 @@ import (
 const (
 	identityKey   = "sluice.json"
 	probeKey      = "sluice-probe"
-	headKey       = "backups/head.json"
-	versionPrefix = "backups/version-"
+	headKey       = backups + "head.json"
+	backups       = "backups/"
+	versionPrefix = backups + "version-"
+	packPrefix    = backups + "pack-"
+	indexPrefix   = backups + "index-"
+	floorPrefix   = backups + "floor-"
+	pinPrefix     = backups + "pin-"
 	bundleName    = "/bundle.tar.zst"
 	baseName      = "/base.tar.zst"
 )
@@ -42,4 +47,54 @@ func parseKey(key, name string) (v deltalog.Version, ok bool) {
 		return 0, false
 	}
 	return deltalog.Version(n), true
+}
+
+// packKey returns backups/pack-<first>-<last>.tar.zst, each version of at least 6
+// digits.
+func packKey(first, last deltalog.Version) string {
+	return fmt.Sprintf("%s%06d-%06d.tar.zst", packPrefix, int64(first), int64(last))
+}
+
+// packIndexKey returns backups/index-<first>-<last>.json.
+func packIndexKey(first, last deltalog.Version) string {
+	return fmt.Sprintf("%s%06d-%06d.json", indexPrefix, int64(first), int64(last))
+}
+
+// parsePackIndexKey is the inverse of packIndexKey; ok is false for any other key.
+func parsePackIndexKey(key string) (first, last deltalog.Version, ok bool) {
+	rest, hasPrefix := strings.CutPrefix(key, indexPrefix)
+	rest, hasSuffix := strings.CutSuffix(rest, ".json")
+	a, b, two := strings.Cut(rest, "-")
+	m, err1 := strconv.ParseInt(a, 10, 64)
+	n, err2 := strconv.ParseInt(b, 10, 64)
+	first, last = deltalog.Version(m), deltalog.Version(n)
+	ok = hasPrefix && hasSuffix && two && err1 == nil && err2 == nil && packIndexKey(first, last) == key
+	return first, last, ok
+}
+
+// floorKey returns backups/floor-<version, at least 6 digits>.json.
+func floorKey(v deltalog.Version) string { return fmt.Sprintf("%s%06d.json", floorPrefix, int64(v)) }
+
+// parseFloorKey is the inverse of floorKey; ok is false for any other key.
+func parseFloorKey(key string) (v deltalog.Version, ok bool) {
+	digits, hasPrefix := strings.CutPrefix(key, floorPrefix)
+	digits, hasSuffix := strings.CutSuffix(digits, ".json")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	v = deltalog.Version(n)
+	return v, hasPrefix && hasSuffix && err == nil && floorKey(v) == key
+}
+
+// pinKey returns backups/pin-<version, at least 6 digits>-<name>.json.
+func pinKey(v deltalog.Version, name string) string {
+	return fmt.Sprintf("%s%06d-%s.json", pinPrefix, int64(v), name)
+}
+
+// parsePinKey is the inverse of pinKey; ok is false for any other key.
+func parsePinKey(key string) (v deltalog.Version, name string, ok bool) {
+	rest, hasPrefix := strings.CutPrefix(key, pinPrefix)
+	rest, hasSuffix := strings.CutSuffix(rest, ".json")
+	digits, name, _ := strings.Cut(rest, "-")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	v = deltalog.Version(n)
+	return v, name, hasPrefix && hasSuffix && err == nil && pinKey(v, name) == key
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -14,33 +16,186 @@ import (
 
 // listing is what the keys of a store say. It takes a few bytes for each.
 type listing struct {
-	bundles []object // ascending by version
+	bundles []object // ascending by version; of a version in its key one
 	bases   []object // ascending by version
+	indexes []object // of packs, by the first version
+	floors  []object // ascending by version
+	pins    []deltalog.Version
 }
 
-// object is a bundle or a base: the version in its key, its size in bytes.
+// object is a bundle or a base, or another object that belongs to a version.
 type object struct {
-	version deltalog.Version
-	storage.Info
+	version      deltalog.Version // in its key
+	last         deltalog.Version // that a bundle carries, if it is known to carry several, else 0
+	off          int64            // where a bundle begins in the object Key
+	pack         bool             // Key is that of a pack
+	storage.Info                  // Size is that of the bundle; negative: not known
 }
 
-// list lists the store once. The order of keys is not that of versions.
-func list(ctx context.Context, store storage.Reader) (listing, error) {
-	var l listing
-	for info, err := range store.List(ctx, versionPrefix, "") {
+// end is the last version that the object is known to carry.
+func (o object) end() deltalog.Version { return max(o.version, o.last) }
+
+// bundleAt is a bundle that was not listed.
+func bundleAt(v deltalog.Version) object {
+	return object{version: v, Info: storage.Info{Key: bundleKey(v), Size: -1}}
+}
+
+// maxSkip is up to which version the keys of bundles that packs have need not be
+// listed: below, all keys of later versions sort behind it.
+const maxSkip = 99_999
+
+// list lists the store once; what packs have is not listed one by one. The order of
+// keys is not that of versions.
+func (s *session) list(ctx context.Context) (listing, error) {
+	l, skipped, err := s.listKeys(ctx, false)
+	if err == nil && len(l.indexes) > 0 {
+		err = s.readPacks(ctx, &l, skipped)
+	}
+	return l, err
+}
+
+// listKeys lists the store without looking into packs. With every it goes through
+// all keys; else skipped tells whether it did.
+func (s *session) listKeys(ctx context.Context, every bool) (l listing, skipped bool, err error) {
+	after, err := s.listInto(ctx, &l, backups, "", every)
+	if err == nil && after != "" {
+		_, err = s.listInto(ctx, &l, versionPrefix, after, true)
+	}
+	for _, all := range []*[]object{&l.bundles, &l.bases, &l.indexes, &l.floors} {
+		slices.SortFunc(*all, byVersion)
+	}
+	return l, after != "", err
+}
+
+func byVersion(a, b object) int { return cmp.Compare(a.version, b.version) }
+
+// listInto takes in the keys with a prefix. Where packs have all bundles up to some
+// key it stops before the first bundle and returns that key, unless every is set.
+func (s *session) listInto(ctx context.Context, l *listing, prefix, after string, every bool) (skip string, err error) {
+	for info, err := range s.store.List(ctx, prefix, after) {
 		if err != nil {
-			return listing{}, fmt.Errorf("list %s: %w", versionPrefix, err)
+			return "", fmt.Errorf("list %s: %w", prefix, err)
 		}
-		if v, ok := parseKey(info.Key, bundleName); ok {
-			l.bundles = append(l.bundles, object{v, info})
-		} else if v, ok := parseKey(info.Key, baseName); ok {
-			l.bases = append(l.bases, object{v, info})
+		if !every && strings.HasPrefix(info.Key, versionPrefix) {
+			if last := l.packedUpTo(); last >= 0 && last <= maxSkip {
+				return strings.TrimSuffix(bundleKey(last), bundleName), nil
+			}
+			every = true
+		}
+		l.take(info)
+	}
+	return "", nil
+}
+
+func (l *listing) take(info storage.Info) {
+	if v, ok := parseKey(info.Key, bundleName); ok {
+		l.bundles = append(l.bundles, object{version: v, Info: info})
+	} else if v, ok := parseKey(info.Key, baseName); ok {
+		l.bases = append(l.bases, object{version: v, Info: info})
+	} else if first, last, ok := parsePackIndexKey(info.Key); ok {
+		l.indexes = append(l.indexes, object{version: first, last: last, Info: info})
+	} else if v, ok := parseFloorKey(info.Key); ok {
+		l.floors = append(l.floors, object{version: v, Info: info})
+	} else if v, _, ok := parsePinKey(info.Key); ok {
+		l.pins = append(l.pins, v)
+	}
+}
+
+// packedUpTo returns the last version of the packs that follow each other from the
+// first on, negative if there is none.
+func (l *listing) packedUpTo() deltalog.Version {
+	last := deltalog.Version(-1)
+	for _, x := range l.indexes {
+		if last < 0 || x.version <= last+1 {
+			last = max(last, x.last)
 		}
 	}
-	byVersion := func(a, b object) int { return cmp.Compare(a.version, b.version) }
-	slices.SortFunc(l.bundles, byVersion)
-	slices.SortFunc(l.bases, byVersion)
-	return l, nil
+	return last
+}
+
+// floor returns the version below which nothing is promised, 0 if all is.
+func (l *listing) floor() deltalog.Version {
+	if n := len(l.floors); n > 0 {
+		return l.floors[n-1].version
+	}
+	return 0
+}
+
+// start returns the version with which the history begins that is promised.
+func (l *listing) start(id *identity) deltalog.Version { return max(id.First, l.floor()) }
+
+// startOf returns the version from which on a target is restored: that of the
+// history's beginning, or for a pinned version below the floor that of its base.
+func (l *listing) startOf(id *identity, target deltalog.Version) deltalog.Version {
+	if target >= l.floor() || !slices.Contains(l.pins, target) {
+		return l.start(id)
+	}
+	start := id.First
+	for _, b := range l.bases {
+		if b.version <= target {
+			start = max(start, b.version)
+		}
+	}
+	return start
+}
+
+// readPacks makes the bundles of packs take the place of the same ones alone.
+// skipped: what the packs know of was not listed.
+func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error {
+	packs := map[deltalog.Version]object{}
+	bases := map[deltalog.Version]object{}
+	for _, o := range l.indexes {
+		x, err := s.readIndex(ctx, o.Key)
+		if err != nil {
+			return err
+		}
+		for _, b := range x.objects(o.Info) {
+			packs[b.version] = b
+		}
+		for _, b := range x.Bases {
+			v := deltalog.Version(b[0])
+			bases[v] = object{version: v, Info: storage.Info{Key: baseKey(v), Size: b[1]}}
+		}
+	}
+	all := slices.Collect(maps.Values(packs))
+	for _, o := range l.bundles {
+		if _, taken := packs[o.version]; !taken {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, byVersion)
+	l.bundles, s.packs = all, packs
+	if skipped {
+		for _, o := range l.bases {
+			bases[o.version] = o
+		}
+		l.bases = slices.SortedFunc(maps.Values(bases), byVersion)
+	}
+	l.bases = keptBases(l.bases, l.floor(), l.pins)
+	return nil
+}
+
+// keptBases returns the bases that retention leaves alone: those from the floor on,
+// and for each pin the newest one that is not above it.
+func keptBases(bases []object, floor deltalog.Version, pins []deltalog.Version) []object {
+	return slices.DeleteFunc(slices.Clone(bases), func(b object) bool {
+		if b.version >= floor {
+			return false
+		}
+		i, _ := search(bases, b.version+1)
+		return !slices.ContainsFunc(pins, func(pin deltalog.Version) bool {
+			return b.version <= pin && (i == len(bases) || pin < bases[i].version)
+		})
+	})
+}
+
+// bundle returns where the bundle that begins with version v lies, as far as this
+// call knows.
+func (s *session) bundle(v deltalog.Version) object {
+	if o, found := s.packs[v]; found {
+		return o
+	}
+	return bundleAt(v)
 }
 
 // search returns the index of the first object from version v on; found says
@@ -72,17 +227,17 @@ func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) 
 // not begin at version 0, there is a base at its beginning.
 type segment struct {
 	first, last deltalog.Version
-	newest      *bundle.Version    // what a bundle says of last; nil if it was not asked
-	keys        []deltalog.Version // of the bundles that carry them, ascending by what each adds
+	newest      *bundle.Version // what a bundle says of last; nil if it was not asked
+	bundles     []object        // that carry them, ascending by what each adds
 }
 
-// upTo returns the keys of the bundles that it takes to get to v.
-func (seg segment) upTo(v deltalog.Version) []deltalog.Version {
+// upTo returns the bundles that it takes to get to v.
+func (seg segment) upTo(v deltalog.Version) []object {
 	n := 0
-	for n < len(seg.keys) && seg.keys[n] <= v {
+	for n < len(seg.bundles) && seg.bundles[n].version <= v {
 		n++
 	}
-	return seg.keys[:n]
+	return seg.bundles[:n]
 }
 
 // maxRun is how many versions a bundle carries at most.
@@ -98,10 +253,10 @@ const maxRun = bundle.MaxVersions
 func (s *session) gapFreeEnd(ctx context.Context, l listing, first deltalog.Version, hints runHints) (seg segment, found bool, err error) {
 	seg = segment{first: first, last: first - 1}
 	for {
-		i, _ := search(l.bundles, seg.last+1)
-		for ; i < len(l.bundles) && l.bundles[i].version == seg.last+1; i++ {
-			seg.last, seg.newest = l.bundles[i].version, nil
-			seg.keys = append(seg.keys, seg.last)
+		if o, there := find(l.bundles, seg.last+1); there {
+			seg.last, seg.newest = o.end(), nil
+			seg.bundles = append(seg.bundles, o)
+			continue
 		}
 		run, err := s.endOfRun(ctx, l, seg.last, hints)
 		if err != nil {
@@ -114,16 +269,17 @@ func (s *session) gapFreeEnd(ctx context.Context, l listing, first deltalog.Vers
 			return seg, seg.last >= first, nil
 		}
 		seg.last = run.last
-		if n := len(seg.keys); n == 0 || seg.keys[n-1] != run.key {
-			seg.keys = append(seg.keys, run.key)
+		if n := len(seg.bundles); n == 0 || seg.bundles[n-1].version != run.version {
+			seg.bundles = append(seg.bundles, run.object)
 		}
 	}
 }
 
-// run is what endOfRun found: the key of a bundle and the last version it carries.
+// run is what endOfRun found: a bundle and the last version it carries.
 type run struct {
-	key, last deltalog.Version
-	newest    *bundle.Version // what its manifest says of last; nil if it was not read
+	object
+	last   deltalog.Version
+	newest *bundle.Version // what its manifest says of last; nil if it was not read
 }
 
 // endOfRun looks for a bundle that carries version v and more, where the key of
@@ -135,7 +291,7 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 		return found, nil
 	}
 	if key, last, known := hints.bundleOf(v); known {
-		return run{key: key, last: last}, nil
+		return run{object: s.bundle(key), last: last}, nil
 	}
 	candidates := []object{l.bundles[i-1]}
 	if i < len(l.bundles) || hints.to > v {
@@ -151,7 +307,7 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 			return run{}, err
 		}
 		if newest := m.Versions[len(m.Versions)-1]; newest.Version >= int64(found.last) {
-			found = run{o.version, deltalog.Version(newest.Version), &newest}
+			found = run{o, deltalog.Version(newest.Version), &newest}
 		}
 		if found.last > v {
 			break
@@ -188,8 +344,12 @@ func (s *session) history(ctx context.Context, l listing, first deltalog.Version
 }
 
 // bridge looks for the bundle that records the gap which begins after end. It
-// stands where a segment begins, beside a base.
+// stands where a segment begins, beside a base. What retention took is a gap, too.
 func (s *session) bridge(ctx context.Context, l listing, end deltalog.Version) (deltalog.Version, bool, error) {
+	if floor := l.floor(); floor > end+1 {
+		_, found := find(l.bases, floor)
+		return floor, found, nil
+	}
 	for _, b := range l.bases {
 		o, there := find(l.bundles, b.version)
 		if _, follows := find(l.bundles, b.version-1); b.version <= end || !there || follows {

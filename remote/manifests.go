@@ -16,9 +16,12 @@ import (
 
 // peek reads the manifest of a bundle and, if it can, nothing else of it.
 func (s *session) peek(ctx context.Context, o object) (bundle.Manifest, error) {
-	m, err := s.opts.Codec.ReadManifest(ctx, o.Size, s.ranges(o.Key))
+	if o.Size < 0 {
+		return s.readManifest(ctx, o)
+	}
+	m, err := s.opts.Codec.ReadManifest(ctx, o.Size, s.ranges(o))
 	if errors.Is(err, bundle.ErrNoPlace) {
-		return s.readManifest(ctx, o.version)
+		return s.readManifest(ctx, o)
 	}
 	if err != nil {
 		return bundle.Manifest{}, at(o.version, o.Key, err)
@@ -43,37 +46,41 @@ func (s *session) peekAll(ctx context.Context, objects []object) ([]bundle.Manif
 	return read, group.Wait()
 }
 
-// ranges opens parts of an object.
-func (s *session) ranges(key string) bundle.RangeFunc {
+// ranges opens parts of a bundle or a base.
+func (s *session) ranges(o object) bundle.RangeFunc {
 	return func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
-		return s.store.Open(ctx, key, off, n)
+		return s.store.Open(ctx, o.Key, o.off+off, n)
 	}
 }
 
-// readManifest reads and checks the whole bundle that begins with version v and
-// returns its manifest.
-func (s *session) readManifest(ctx context.Context, v deltalog.Version) (bundle.Manifest, error) {
-	return s.decode(ctx, v, func(_ context.Context, _ bundle.Member, r io.Reader) error {
+// readManifest reads and checks a whole bundle and returns its manifest.
+func (s *session) readManifest(ctx context.Context, o object) (bundle.Manifest, error) {
+	return s.decode(ctx, o, func(_ context.Context, _ bundle.Member, r io.Reader) error {
 		_, err := io.Copy(io.Discard, r)
 		return err
 	})
 }
 
-// decode streams the bundle that begins with version v through the codec.
-func (s *session) decode(ctx context.Context, v deltalog.Version, put bundle.PutFunc) (bundle.Manifest, error) {
-	key := bundleKey(v)
-	r, err := s.store.Open(ctx, key, 0, -1)
+// decode streams a bundle through the codec.
+func (s *session) decode(ctx context.Context, o object, put bundle.PutFunc) (bundle.Manifest, error) {
+	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
-		return bundle.Manifest{}, at(v, key, err)
+		return bundle.Manifest{}, at(o.version, o.Key, err)
 	}
-	m, err := s.opts.Codec.Decode(ctx, r, put)
+	m, err := s.decodeFrom(ctx, r, o, put)
 	if cerr := r.Close(); err == nil {
-		err = cerr
+		err = at(o.version, o.Key, cerr)
 	}
+	return m, err
+}
+
+// decodeFrom does that for a stream that begins with the bundle and ends with it.
+func (s *session) decodeFrom(ctx context.Context, r io.Reader, o object, put bundle.PutFunc) (bundle.Manifest, error) {
+	m, err := s.opts.Codec.Decode(ctx, r, put)
 	if err != nil {
-		return bundle.Manifest{}, at(v, key, err)
+		return bundle.Manifest{}, at(o.version, o.Key, err)
 	}
-	return m, checkKey(m, v)
+	return m, checkKey(m, o.version)
 }
 
 // checkKey makes sure that a bundle lies where it belongs.
@@ -87,14 +94,14 @@ func checkKey(m bundle.Manifest, v deltalog.Version) error {
 // storedVersion returns what a bundle says of version v, which may lie in one that
 // begins below it. Wraps storage.ErrNotFound if none has it.
 func (s *session) storedVersion(ctx context.Context, v deltalog.Version) (bundle.Version, error) {
-	m, err := s.readManifest(ctx, v)
+	m, err := s.readManifest(ctx, s.bundle(v))
 	if err == nil {
 		return m.Versions[0], nil
 	}
 	if !errors.Is(err, storage.ErrNotFound) {
 		return bundle.Version{}, err
 	}
-	l, lerr := list(ctx, s.store)
+	l, lerr := s.list(ctx)
 	if lerr != nil {
 		return bundle.Version{}, lerr
 	}

@@ -37,12 +37,6 @@ func (b sinceBase) due() bool {
 	return b.Pushed >= max(baseShare*b.Size, b.Live/tailShare, minBase)
 }
 
-// pushed counts a bundle of n bytes.
-func (b sinceBase) pushed(n int64) sinceBase {
-	b.Pushed += n
-	return b
-}
-
 // sinceBaseOf is what a listing can tell: everything but the live bytes.
 func sinceBaseOf(l listing, end deltalog.Version) sinceBase {
 	var b sinceBase

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -19,8 +20,9 @@ type position struct {
 	tag      string        // of the head object, for a conditional Put
 	base     sinceBase
 	runs     runHints
-	gap      *gapAt   // that comes next; nil: the version after last, if there is any
-	mend     bool     // the head object does not say this
+	gap      *gapAt // that comes next; nil: the version after last, if there is any
+	mend     bool   // the head object does not say this
+	found    time.Time
 	listed   []object // if last was found by listing, not by the head: the newest bundles up to it
 }
 
@@ -62,7 +64,7 @@ func (s *session) locate(ctx context.Context) (*position, error) {
 
 // locateByList finds the end of the history.
 func (s *session) locateByList(ctx context.Context, id *identity) (*position, error) {
-	l, err := list(ctx, s.store)
+	l, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 		return &position{}, nil
 	}
 	p := &position{identity: id, mend: true}
-	segments, err := s.history(ctx, l, id.First, onlyTo(-1))
+	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
 	if err != nil || len(segments) == 0 {
 		return p, err
 	}

@@ -82,16 +82,16 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 // pullTo applies up to the version of the head, all of which should be in the
 // store.
 func (s *session) pullTo(ctx context.Context, table LogApplier, tip *tipState, h *head) (*tipState, error) {
-	if keys, known := h.Bundles.keys(nextOf(tip), h.Version); known {
-		return s.pullKeys(ctx, table, tip, h.Version, keys)
+	if bundles, known := h.Bundles.bundles(nextOf(tip), h.Version); known {
+		return s.pullBundles(ctx, table, tip, h.Version, bundles)
 	}
 	return s.pullOver(ctx, table, tip, h.Version, storage.ErrNotFound) // the replica is far behind
 }
 
-// pullKeys applies up to last, which these bundles should carry.
-func (s *session) pullKeys(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
+// pullBundles applies up to last, which these bundles should carry.
+func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	s.expect(int(last - tip.version))
-	tip, err := s.replay(ctx, table, tip, last, keys)
+	tip, err := s.replay(ctx, table, tip, last, bundles)
 	var gap *gapAt
 	switch {
 	case errors.As(err, &gap) && s.opts.AcrossGap:
@@ -121,7 +121,7 @@ func (s *session) pullFrom(ctx context.Context, table LogApplier, after, last de
 // may, or nowhere.
 func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, cause error) (*tipState, error) {
 	missing := nextOf(tip)
-	l, err := list(ctx, s.store)
+	l, err := s.list(ctx)
 	if err != nil {
 		return tip, err
 	}
@@ -139,7 +139,7 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 	case found && s.opts.AcrossGap:
 		return s.pullFrom(ctx, table, after, max(after, last))
 	case found:
-		return tip, at(missing, "", &gapAt{after, missing})
+		return tip, at(missing, "", &gapAt{after, missing, after == l.floor()})
 	}
 	if i, _ := search(l.bundles, missing+1); i < len(l.bundles) {
 		return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(l.bundles[i].version-1)))
@@ -149,7 +149,7 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 
 // pullFound applies what a listing found, and what is behind it.
 func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, seg segment) (*tipState, error) {
-	moved, err := s.replay(ctx, table, tip, seg.last, seg.keys)
+	moved, err := s.replay(ctx, table, tip, seg.last, seg.bundles)
 	if err == nil && moved == tip {
 		err = at(seg.first, "", fmt.Errorf("%w: no bundle has version %d, though one seemed to", ErrCorrupt, int64(seg.first)))
 	}
@@ -167,7 +167,7 @@ func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState
 func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipState) error {
 	for {
 		next := nextOf(tip)
-		moved, err := s.replay(ctx, table, tip, next+maxRun, []deltalog.Version{next})
+		moved, err := s.replay(ctx, table, tip, next+maxRun, []object{s.bundle(next)})
 		if errors.Is(err, storage.ErrNotFound) && moved == tip {
 			return nil
 		}
@@ -181,7 +181,7 @@ func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipStat
 // pullListed pulls from a store without a usable head: one listing says what
 // is there.
 func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipState) error {
-	l, err := list(ctx, s.store)
+	l, err := s.list(ctx)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipStat
 		return err
 	}
 	if found {
-		_, err = s.pullKeys(ctx, table, tip, seg.last, seg.keys)
+		_, err = s.pullBundles(ctx, table, tip, seg.last, seg.bundles)
 		return err
 	}
 	newest := l.bundles[len(l.bundles)-1].version
@@ -219,8 +219,8 @@ func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipSta
 	if err != nil || here == v.Commit.SHA256 {
 		return err
 	}
-	if key, found := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here}); found { // in which a leftover lies
-		_, err = s.replayKeys(ctx, table, tip, nextOf(tip)+maxRun, []deltalog.Version{key})
+	if around, found := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here}); found { // in which a leftover lies
+		_, err = s.replayBundles(ctx, table, tip, nextOf(tip)+maxRun, []object{around})
 		return err
 	}
 	return diverged(deltalog.Version(v.Version), here, v.Commit.SHA256)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -69,15 +70,21 @@ func (s *session) position(ctx context.Context) (*position, error) {
 	seen := s.seen
 	s.seen = nil // unless this call ends well, the next one asks the store again
 	s.Replicator.mu.Unlock()
-	if seen != nil {
+	if seen != nil && s.opts.Clock().Sub(seen.found) < seenFor {
 		return seen, nil
 	}
 	return s.locate(ctx)
 }
 
+// seenFor is for how long this process takes its own word for where the store is:
+// much less than the grace period of Prune, so that a pusher that slept does not
+// fill a name which retention has freed.
+const seenFor = time.Hour
+
 func (s *session) remember(p *position) {
 	s.Replicator.mu.Lock()
 	defer s.Replicator.mu.Unlock()
+	p.found = s.start
 	s.seen = p
 }
 

@@ -26,32 +26,32 @@ func nextOf(tip *tipState) deltalog.Version {
 }
 
 // replay brings the versions after tip up to last into the table, as far as the
-// bundles under these keys carry them. It returns how far it came; wraps
+// bundles carry them. It returns how far it came; wraps
 // storage.ErrNotFound if a version in between is in none of the bundles.
-func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
-	tip, err := s.replayKeys(ctx, table, tip, last, keys)
+func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
+	tip, err := s.replayBundles(ctx, table, tip, last, bundles)
 	if tip == nil || !errors.Is(err, ErrDiverged) {
 		return tip, err
 	}
 	// It may be what a pusher who lost left behind, inside a run of our history.
-	key, found := s.runAround(ctx, tip)
+	around, found := s.runAround(ctx, tip)
 	if !found {
 		return tip, err
 	}
-	moved, rerr := s.replayKeys(ctx, table, tip, last, []deltalog.Version{key})
+	moved, rerr := s.replayBundles(ctx, table, tip, last, []object{around})
 	if rerr != nil || moved == tip {
 		return tip, err
 	}
-	keys = slices.DeleteFunc(slices.Clone(keys), func(k deltalog.Version) bool { return k < nextOf(moved) })
-	return s.replay(ctx, table, moved, last, keys)
+	rest := slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < nextOf(moved) })
+	return s.replay(ctx, table, moved, last, rest)
 }
 
 // runAround looks for a run that carries the version after tip and begins below
 // it.
-func (s *session) runAround(ctx context.Context, tip *tipState) (key deltalog.Version, found bool) {
-	l, err := list(ctx, s.store)
+func (s *session) runAround(ctx context.Context, tip *tipState) (around object, found bool) {
+	l, err := s.list(ctx)
 	if err != nil {
-		return 0, false // what was met before tells more
+		return object{}, false // what was met before tells more
 	}
 	i, _ := search(l.bundles, nextOf(tip))
 	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
@@ -61,19 +61,19 @@ func (s *session) runAround(ctx context.Context, tip *tipState) (key deltalog.Ve
 		}
 		n := int(nextOf(tip) - o.version)
 		if n < len(m.Versions) && m.Versions[n].Previous != nil && *m.Versions[n].Previous == tip.commit {
-			return o.version, true
+			return o, true
 		}
 	}
-	return 0, false
+	return object{}, false
 }
 
-// replayKeys fetches the bundles ahead in parallel and applies their versions
+// replayBundles fetches the bundles ahead in parallel and applies their versions
 // strictly in order, as far as they are good. Whatever it staged beyond that is
 // removed.
-func (s *session) replayKeys(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, keys []deltalog.Version) (*tipState, error) {
+func (s *session) replayBundles(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	f := newFetcher(ctx, s, table, nextOf(tip), last)
 	b := &batch{s: s, table: table, tip: tip, visible: tip}
-	err := f.each(keys, func(next func() fetched, ready bool) error {
+	err := f.each(bundles, func(next func() fetched, ready bool) error {
 		if !ready { // what is here need not wait for what is not
 			if err := b.flush(ctx); err != nil {
 				return err
@@ -91,7 +91,7 @@ func (s *session) replayKeys(ctx context.Context, table LogApplier, tip *tipStat
 		s.checkpointIfDue(ctx, table, b.visible.version)
 	}
 	if err == nil && nextOf(b.visible) <= last {
-		err = ctx.Err() // the keys may not reach as far, but ctx is another reason
+		err = ctx.Err() // the bundles may not reach as far, but ctx is another reason
 	}
 	return b.visible, err
 }
@@ -166,7 +166,7 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 func checkChain(tip *tipState, v bundle.Version) error {
 	switch {
 	case v.Gap != nil: // only its base can be begun with
-		return at(deltalog.Version(v.Version), "", &gapAt{deltalog.Version(v.Version), deltalog.Version(v.Gap.From)})
+		return at(deltalog.Version(v.Version), "", &gapAt{version: deltalog.Version(v.Version), from: deltalog.Version(v.Gap.From)})
 	case tip == nil: // version 0; the codec lets nothing else go without
 		return nil
 	case *v.Previous != tip.commit:

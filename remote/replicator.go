@@ -152,10 +152,15 @@ type Replicator struct {
 // New returns a Replicator of table and store. A table that is a LogApplier
 // can be a replica; a store that is a storage.Creator can be pushed to; a store
 // that is a storage.Overwriter gets the head hint. Calls that need an ability
-// which is missing return an error wrapping ErrReadOnly. New touches neither.
+// which is missing return an error wrapping ErrReadOnly. A nil table is for calls
+// that only look at the store, such as Consolidate and Prune; all others wrap
+// ErrNoTable. New touches neither.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
-	if table == nil || store == nil {
-		return nil, errors.New("remote: table and store are required")
+	if store == nil {
+		return nil, errors.New("remote: a store is required")
+	}
+	if table == nil {
+		table = noTable{}
 	}
 	var o Options
 	if opts != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // restoreBase makes the table begin at the base of version v: the live files
@@ -118,9 +119,9 @@ func (s *session) restoreLive(ctx context.Context, table LogApplier, b bundle.Ba
 // fetchLive fetches the files that lie in one object.
 func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle.IndexEntry) error {
 	from := deltalog.Version(entries[0].Version)
-	key := bundleKey(from)
+	o := s.bundle(from)
 	if entries[0].InBase {
-		key = baseKey(from)
+		o = object{version: from, Info: storage.Info{Key: baseKey(from), Size: -1}}
 	}
 	var wanted []bundle.File
 	for _, e := range entries {
@@ -133,11 +134,11 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 		}
 	}
 	if own := entries[0].InBase && from == place.version; !own { // else staged with the base
-		if err := s.stageFiles(ctx, place, key, entries[0].InBase, wanted); err != nil {
-			return at(from, key, err)
+		if err := s.stageFiles(ctx, place, o, entries[0].InBase, wanted); err != nil {
+			return at(from, o.Key, err)
 		}
 	}
-	return at(from, key, place.add(ctx, wanted))
+	return at(from, o.Key, place.add(ctx, wanted))
 }
 
 // hasFile reports whether the table has the file already, from an attempt that
@@ -162,7 +163,7 @@ func hasFile(ctx context.Context, table LogApplier, want bundle.File) (bool, err
 
 // stageFiles stages files out of one object: in few ranges if their places are
 // right, else by reading all of it.
-func (s *session) stageFiles(ctx context.Context, place *placer, key string, isBase bool, files []bundle.File) error {
+func (s *session) stageFiles(ctx context.Context, place *placer, o object, isBase bool, files []bundle.File) error {
 	stage := func(ctx context.Context, m bundle.Member, r io.Reader) error {
 		return place.table.Stage(ctx, place.version, m.Path, watched{r, s})
 	}
@@ -174,12 +175,12 @@ func (s *session) stageFiles(ctx context.Context, place *placer, key string, isB
 			}
 		}
 	}
-	err := s.stageSpans(ctx, key, spans, stage)
+	err := s.stageSpans(ctx, o, spans, stage)
 	if !errors.Is(err, bundle.ErrNoPlace) && !anyContent(unplaced) {
 		return err
 	}
-	s.log.Warn("places are unknown or wrong, reading the whole object", logKey, key, logError, err)
-	return s.stageWhole(ctx, key, isBase, files, stage)
+	s.log.Warn("places are unknown or wrong, reading the whole object", logKey, o.Key, logError, err)
+	return s.stageWhole(ctx, o, isBase, files, stage)
 }
 
 func anyContent(files []bundle.File) bool {
@@ -191,9 +192,9 @@ func anyContent(files []bundle.File) bool {
 	return false
 }
 
-func (s *session) stageSpans(ctx context.Context, key string, spans []span, stage bundle.PutFunc) error {
+func (s *session) stageSpans(ctx context.Context, o object, spans []span, stage bundle.PutFunc) error {
 	for _, sp := range spans {
-		r, err := s.store.Open(ctx, key, sp.off, sp.n)
+		r, err := s.store.Open(ctx, o.Key, o.off+sp.off, sp.n)
 		if err != nil {
 			return err
 		}
@@ -209,7 +210,7 @@ func (s *session) stageSpans(ctx context.Context, key string, spans []span, stag
 }
 
 // stageWhole stages the wanted files out of all members of an object.
-func (s *session) stageWhole(ctx context.Context, key string, isBase bool, files []bundle.File, stage bundle.PutFunc) error {
+func (s *session) stageWhole(ctx context.Context, o object, isBase bool, files []bundle.File, stage bundle.PutFunc) error {
 	wanted := make(map[string]bool, len(files))
 	for _, f := range files {
 		wanted[f.Path] = true
@@ -221,7 +222,7 @@ func (s *session) stageWhole(ctx context.Context, key string, isBase bool, files
 		}
 		return stage(ctx, m, r)
 	}
-	r, err := s.store.Open(ctx, key, 0, -1)
+	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,12 @@ import (
 	"github.com/pondworks/sluice/storage"
 )
 
+// copyObject creates an object of one store in another.
+func copyObject(t *testing.T, from, to storage.Store, key string) {
+	t.Helper()
+	require.NoError(t, to.Create(t.Context(), key, bytes.NewReader(read(t, from, key)), -1))
+}
+
 func countBundles(t *testing.T, store storage.Reader) (n int) {
 	t.Helper()
 	for key := range objects(t, store) {

@@ -87,16 +87,16 @@ func (h runHints) bundleOf(v deltalog.Version) (first, last deltalog.Version, kn
 	return v, v, true
 }
 
-// keys returns the keys of the bundles that carry the versions from first to
-// last; known is false if the hints do not reach back to first.
-func (h runHints) keys(first, last deltalog.Version) (keys []deltalog.Version, known bool) {
+// bundles returns the bundles that carry the versions from first to last; known is
+// false if the hints do not reach back to first.
+func (h runHints) bundles(first, last deltalog.Version) (all []object, known bool) {
 	for v := first; v <= last; v++ {
 		key, end, known := h.bundleOf(v)
 		if !known {
 			return nil, false
 		}
-		keys = append(keys, key)
+		all = append(all, bundleAt(key))
 		v = end
 	}
-	return keys, true
+	return all, true
 }

@@ -30,6 +30,7 @@ type session struct {
 	store *access
 	log   *slog.Logger
 	start time.Time
+	packs map[deltalog.Version]object // bundles in packs, as far as a listing told
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:
 	live        map[string]bool   // paths live at liveVersion; nil until asked for

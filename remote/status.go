@@ -134,19 +134,16 @@ func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error]
 // needs no table. A number left out is a gap; what lies above one is no part of
 // the history yet. After an error it ends.
 func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
-	r, err := New(noTable{}, store, nil)
+	r, err := New(nil, store, nil)
 	if err != nil {
 		return func(yield func(VersionInfo, error) bool) { yield(VersionInfo{}, opError("versions", err)) }
 	}
 	return r.Versions(ctx)
 }
 
-// noTable is the table of a Replicator that only looks at its store.
-type noTable struct{ LogReader }
-
 func (s *session) versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
 	return func(yield func(VersionInfo, error) bool) {
-		l, err := list(ctx, s.store)
+		l, err := s.list(ctx)
 		if err != nil {
 			yield(VersionInfo{}, opError("versions", err))
 			return

@@ -90,3 +90,21 @@ var (
 	_ StateReader  = (*deltalog.Dir)(nil)
 	_ Checkpointer = (*deltalog.Dir)(nil)
 )
+
+// noTable is the table of a Replicator that only looks at its store.
+type noTable struct{}
+
+// Tip wraps ErrNoTable, and so do the others.
+func (noTable) Tip(context.Context) (deltalog.Version, error) { return 0, ErrNoTable }
+
+func (noTable) TipFrom(context.Context, deltalog.Version) (deltalog.Version, error) {
+	return 0, ErrNoTable
+}
+
+func (noTable) OpenCommit(context.Context, deltalog.Version) (*deltalog.CommitFile, error) {
+	return nil, ErrNoTable
+}
+
+func (noTable) OpenFile(context.Context, string) (io.ReadCloser, int64, error) {
+	return nil, 0, ErrNoTable
+}

@@ -26,7 +26,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := list(ctx, s.store)
+	l, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +43,16 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
-	segments, err := s.history(ctx, l, id.First, hints)
+	start := l.start(id)
+	if s.opts.Target != nil {
+		start = l.startOf(id, *s.opts.Target)
+	}
+	segments, err := s.history(ctx, l, start, hints)
 	if err != nil {
 		return nil, err
 	}
 	if len(segments) == 0 {
-		return nil, fmt.Errorf("%w: versions %d to %d", ErrGap, int64(id.First), int64(l.bundles[0].version-1))
+		return nil, fmt.Errorf("%w: version %d, with which the history begins", ErrGap, int64(start))
 	}
 	target, in, err := s.target(ctx, l, segments)
 	if err != nil {

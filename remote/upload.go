@@ -86,7 +86,7 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 	if err != nil {
 		return 0, err
 	}
-	theirs, err := s.readManifest(ctx, p.first())
+	theirs, err := s.readManifest(ctx, bundleAt(p.first()))
 	if err != nil {
 		return 0, err
 	}

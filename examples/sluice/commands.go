@@ -75,7 +75,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.pushCommand(), a.initCommand(), a.pullCommand(), a.followCommand(),
 		a.mover("base", "Take a base of the newest version in the store, for init --history live", (*remote.Replicator).Base),
-		a.statusCommand(), a.versionsCommand())
+		a.statusCommand(), a.versionsCommand(),
+		a.consolidateCommand(), a.pruneCommand(), a.pinCommand(), a.unpinCommand(), a.repairCommand())
 	return root
 }
 
@@ -198,9 +199,11 @@ func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Op
 	if err != nil {
 		return nil, err
 	}
-	table, err := deltalog.OpenDir(folder)
-	if err != nil {
-		return nil, err
+	var table remote.LogReader // none for what only looks at the store
+	if folder != "" {
+		if table, err = deltalog.OpenDir(folder); err != nil {
+			return nil, err
+		}
 	}
 	opts := &remote.Options{
 		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),

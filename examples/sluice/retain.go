@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+)
+
+func (a *app) consolidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "consolidate URL", Short: "Copy many small bundles into few packs, so that an init takes few requests", Args: between(1, 1),
+		Long: "Copies small bundles that follow each other into one object each pack, byte for byte, reads it\nback, and lets readers take the bundles from there. The bundles stay until prune removes them.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			if err != nil {
+				return err
+			}
+			done, err := rep.Consolidate(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(done)
+			}
+			_, err = fmt.Fprintf(a.out, "%d bundles (%d bytes) copied into %d packs\n", done.Bundles, done.Bytes, done.Packs)
+			return err
+		},
+	}
+}
+
+func (a *app) pruneCommand() *cobra.Command {
+	var opts remote.PruneOptions
+	var days float64
+	cmd := &cobra.Command{
+		Use: "prune URL", Short: "Give up old versions, and remove what no promised version needs", Args: between(1, 1),
+		Long: `Settles on a floor: the newest base that is not above what --keep-versions and
+--keep-days keep (of both, the one that keeps more). Nothing below it is promised from then
+on. What no promised and no pinned version needs is removed by a later prune, when the
+grace period is over. Without --delete it only tells what it would do.`,
+		Example: "  sluice prune s3://my-pond-backups/prod --keep-days 90           # look\n  sluice prune s3://my-pond-backups/prod --keep-days 90 --delete  # and do it, every night",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if days < 0 || opts.KeepVersions < 0 {
+				return fmt.Errorf("%w: --keep-days and --keep-versions must not be negative", errUsage)
+			}
+			opts.KeepAge = time.Duration(days * float64(24*time.Hour))
+			if cmd.Flags().Changed("grace") && opts.Grace <= 0 {
+				opts.Grace = -1
+			}
+			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			if err != nil {
+				return err
+			}
+			done, err := rep.Prune(cmd.Context(), opts)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(done)
+			}
+			return a.printPruned(done, opts.Delete)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Int64Var(&opts.KeepVersions, "keep-versions", 0, "keep at least so many of the newest versions")
+	flags.Float64Var(&days, "keep-days", 0, "keep what was the newest version at any time of so many days")
+	flags.DurationVar(&opts.Grace, "grace", 24*time.Hour, "how long objects stay after they were given up; 0: not at all")
+	flags.BoolVar(&opts.Delete, "delete", false, "do it, instead of telling what would be done")
+	return cmd
+}
+
+func (a *app) printPruned(done remote.Pruned, deleted bool) error {
+	verb := "would remove"
+	if deleted {
+		verb = "removed"
+	}
+	for _, key := range done.Keys {
+		if _, err := fmt.Fprintln(a.out, verb, key); err != nil {
+			return err
+		}
+	}
+	floor := "everything is kept"
+	if done.Floor != nil {
+		floor = fmt.Sprintf("kept from version %d on", *done.Floor)
+	}
+	_, err := fmt.Fprintf(a.out, "%s; %s %d objects (%d bytes); %d wait for the grace period\n", floor, verb, len(done.Keys), done.Bytes, done.Waiting)
+	return err
+}
+
+func (a *app) pinCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "pin URL [NAME VERSION]", Short: "Keep a version whatever prune gives up, or list the pins", Args: between(1, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				return a.printPins(cmd, rep)
+			}
+			if len(args) == 2 {
+				return fmt.Errorf("%w: a pin has a name and a version", errUsage)
+			}
+			v, err := strconv.ParseInt(args[2], 10, 64)
+			if err != nil || v < 0 {
+				return fmt.Errorf("%w: %q is no version", errUsage, args[2])
+			}
+			return rep.Pin(cmd.Context(), args[1], deltalog.Version(v))
+		},
+	}
+}
+
+func (a *app) printPins(cmd *cobra.Command, rep *remote.Replicator) error {
+	for pin, err := range rep.Pins(cmd.Context()) {
+		switch {
+		case err != nil:
+		case a.json:
+			err = a.printJSON(pin)
+		default:
+			_, err = fmt.Fprintf(a.out, "%d\t%s\n", pin.Version, pin.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) unpinCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "unpin URL NAME", Short: "Remove a pin", Args: between(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			if err != nil {
+				return err
+			}
+			return rep.Unpin(cmd.Context(), args[1])
+		},
+	}
+}
+
+func (a *app) repairCommand() *cobra.Command {
+	remove := false
+	cmd := &cobra.Command{
+		Use: "repair TABLE URL", Short: "Show what another history left in the store, and with --delete remove it", Args: between(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rep, err := a.open(cmd.Context(), args[0], args[1], nil)
+			if err != nil {
+				return err
+			}
+			found, err := rep.Repair(cmd.Context(), remove)
+			if a.json {
+				if perr := a.printJSON(found); err == nil {
+					err = perr
+				}
+				return err
+			}
+			for _, left := range found {
+				if _, perr := fmt.Fprintln(a.out, leftoverText(left)); err == nil {
+					err = perr
+				}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&remove, "delete", false, "remove those of another history")
+	return cmd
+}
+
+func leftoverText(left remote.Leftover) string {
+	what := "of this table's history, or of versions that it does not have: kept"
+	switch {
+	case left.Removed:
+		what = "of another history: removed"
+	case left.Foreign:
+		what = "of another history"
+	}
+	return fmt.Sprintf("%s\tversions %d to %d, %s", left.Key, left.First, left.Last, what)
+}

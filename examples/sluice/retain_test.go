@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRetention drives the commands that keep a store small.
+func TestRetention(t *testing.T) {
+	table, store := t.TempDir(), t.TempDir()
+	sluice := func(args ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		require.Zero(t, run(t.Context(), args, &out, &errOut), errOut.String())
+		return out.String()
+	}
+	commit := func(v int) {
+		log := filepath.Join(table, "_delta_log")
+		require.NoError(t, os.MkdirAll(log, 0o755))
+		text := `{"commitInfo":{"operation":"WRITE"}}` + "\n"
+		if v == 0 {
+			text += `{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}` + "\n" +
+				`{"metaData":{"id":"x","format":{"provider":"parquet","options":{}},"schemaString":"{}","partitionColumns":[],"configuration":{}}}` + "\n"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(log, fmt.Sprintf("%020d.json", v)), []byte(text), 0o644))
+	}
+	for v := range 10 {
+		commit(v)
+		sluice("push", table, store)
+		if v == 6 {
+			sluice("base", table, store)
+		}
+	}
+	require.Contains(t, sluice("consolidate", store), "10 bundles")
+	sluice("pin", store, "audit", "2")
+	require.Equal(t, "2\taudit\n", sluice("pin", store))
+	require.Contains(t, sluice("prune", store, "--keep-versions", "3", "--grace", "0"), "would remove 10 objects")
+	require.Contains(t, sluice("prune", store, "--keep-versions", "3", "--grace", "0", "--delete"), "kept from version 6 on; removed 10 objects")
+	require.Contains(t, sluice("init", filepath.Join(t.TempDir(), "r"), store), "versions 6 to 9")
+	require.Contains(t, sluice("init", "--version", "2", filepath.Join(t.TempDir(), "r"), store), "versions 0 to 2")
+	sluice("unpin", store, "audit")
+	require.Empty(t, sluice("pin", store))
+	require.Empty(t, sluice("repair", table, store))
+	var out, errOut bytes.Buffer
+	require.Equal(t, exitGap, run(t.Context(), []string{"init", "--version", "2", filepath.Join(t.TempDir(), "r"), store}, &out, &errOut))
+}

@@ -1,0 +1,315 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Bounds of a pack.
+const (
+	// packBundle is up to how many bytes a bundle is taken into a pack: a larger one
+	// costs hardly less to read there.
+	packBundle = 2 << 20
+	// packBytes and packBundles are where a pack is full. With so many bundles its
+	// index is still a small object.
+	packBytes   = 1 << 30
+	packBundles = 4096
+)
+
+// Consolidated says what Consolidate did.
+type Consolidated struct {
+	Packs    int      `json:"packs"`   // that were made
+	Bundles  int      `json:"bundles"` // that they took over
+	Bytes    int64    `json:"bytes"`   // of these
+	Requests Requests `json:"requests"`
+}
+
+// Consolidate makes packs: many small bundles copied into one object, byte for
+// byte, so that a full init of many versions that were pushed one at a time takes
+// tens of requests instead of thousands. It needs no table, only the rights to
+// read, list and create.
+//
+// Every bundle is checked on the way, the pack is read back, and then an index is
+// created, from which on readers take the bundles from the pack. The bundles
+// themselves stay until Prune removes them, so a replica in the middle of an init
+// is not hurt. It may run at any time, beside pushers and other consolidators, and
+// may be cut off at any point: the next run goes on. Wraps ErrEmptyStore if there
+// is nothing, ErrReadOnly if the store cannot be written, ErrCorrupt, naming it, if
+// a bundle is damaged.
+func (r *Replicator) Consolidate(ctx context.Context) (Consolidated, error) {
+	s := r.newSession("consolidate")
+	done, err := s.consolidate(ctx)
+	done.Requests = s.store.meter.requests()
+	return done, opError("consolidate", err)
+}
+
+func (s *session) consolidate(ctx context.Context) (done Consolidated, err error) {
+	if s.store.creator == nil {
+		return done, fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
+	}
+	id, l, segments, err := s.wholeHistory(ctx)
+	if err != nil {
+		return done, err
+	}
+	for _, seg := range segments {
+		for _, group := range packGroups(seg.bundles) {
+			x, err := s.makePack(ctx, id, l, group)
+			if err != nil {
+				return done, err
+			}
+			done.Packs++
+			done.Bundles += len(x.Bundles)
+			done.Bytes += x.Size
+			s.log.Info("consolidated", logVersion, x.first(), logLast, x.last(), logKey, x.Pack)
+		}
+	}
+	return done, nil
+}
+
+// wholeHistory reads whose store this is and what its history is.
+func (s *session) wholeHistory(ctx context.Context) (*identity, listing, []segment, error) {
+	id, err := s.readIdentity(ctx)
+	if err != nil {
+		return nil, listing{}, nil, err
+	}
+	if id == nil {
+		return nil, listing{}, nil, ErrEmptyStore
+	}
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, listing{}, nil, err
+	}
+	hints, err := s.hints(ctx, id)
+	if err != nil {
+		return nil, listing{}, nil, err
+	}
+	segments, err := s.history(ctx, l, l.start(id), hints)
+	return id, l, segments, err
+}
+
+// packGroups returns what belongs into one pack each: small bundles that follow
+// each other and that no pack has yet, at least two.
+func packGroups(bundles []object) [][]object {
+	var groups [][]object
+	var group []object
+	size := int64(0)
+	end := func() {
+		if len(group) > 1 {
+			groups = append(groups, group)
+		}
+		group, size = nil, 0
+	}
+	for _, o := range bundles {
+		if o.pack || o.Size > packBundle {
+			end()
+			continue
+		}
+		if len(group) == packBundles || size+o.Size > packBytes {
+			end()
+		}
+		group = append(group, o)
+		size += o.Size
+	}
+	end()
+	return groups
+}
+
+// makePack copies the bundles into one object, reads it back, and creates its
+// index.
+func (s *session) makePack(ctx context.Context, id *identity, l listing, group []object) (*packIndex, error) {
+	w := &packWriter{s: s, ctx: ctx, group: group, hash: sha256.New()}
+	defer func() { w.stop() }()
+	x := &packIndex{Format: storeFormat, Lineage: id.Lineage}
+	// The key names the last version, which only the last bundle tells.
+	last, err := s.peek(ctx, group[len(group)-1])
+	if err != nil {
+		return nil, err
+	}
+	x.Pack = packKey(group[0].version, deltalog.Version(last.Versions[len(last.Versions)-1].Version))
+	size := int64(0)
+	for _, o := range group {
+		size += o.Size
+	}
+	err = s.store.creator.Create(ctx, x.Pack, w, size)
+	if errors.Is(err, storage.ErrExists) { // of another consolidator, or a run that was cut off
+		err = w.finish()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", x.Pack, err)
+	}
+	x.Size, x.SHA256, x.Bundles = size, bundle.Digest(w.hash.Sum(nil)), w.done
+	for _, b := range l.bases {
+		if b.version < x.last() {
+			x.Bases = append(x.Bases, baseSize{int64(b.version), b.Size})
+		}
+	}
+	if err := s.readBack(ctx, x); err != nil {
+		return nil, fmt.Errorf("%s: %w", x.Pack, err)
+	}
+	if err := x.check(); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(x) // on one line, for it is long
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.creator.Create(ctx, packIndexKey(x.first(), x.last()), bytes.NewReader(raw), int64(len(raw)))
+	if errors.Is(err, storage.ErrExists) {
+		err = nil // it says the same, being made of the same bundles
+	}
+	return x, err
+}
+
+// readBack makes sure that what lies under the key of a pack is what was meant.
+func (s *session) readBack(ctx context.Context, x *packIndex) error {
+	r, err := s.store.Open(ctx, x.Pack, 0, -1)
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if got := bundle.Digest(h.Sum(nil)); err == nil && (n != x.Size || got != x.SHA256) {
+		err = fmt.Errorf("%w: read back %d bytes with sha256 %s, want %d with %s", ErrCorrupt, n, got, x.Size, x.SHA256)
+	}
+	return err
+}
+
+// packWriter reads as the bundles of a group, one after the other. Each is checked
+// before its bytes are passed on; several are fetched ahead.
+type packWriter struct {
+	s     *session
+	ctx   context.Context // of the call, which the writer does not outlive
+	group []object
+	hash  hash.Hash
+
+	ahead  <-chan chan checkedBundle
+	cancel context.CancelFunc
+	now    bytes.Reader
+	at     int64
+	next   deltalog.Version // that the next bundle must carry
+	done   []packed
+}
+
+type checkedBundle struct {
+	raw []byte
+	m   bundle.Manifest
+	err error
+}
+
+// Read yields the bytes of the pack.
+func (w *packWriter) Read(p []byte) (int, error) {
+	for w.now.Len() == 0 {
+		if err := w.advance(); err != nil {
+			return 0, err
+		}
+	}
+	return w.now.Read(p)
+}
+
+// advance goes to the next bundle, io.EOF behind the last.
+func (w *packWriter) advance() error {
+	if w.ahead == nil {
+		ctx, cancel := context.WithCancel(w.ctx)
+		w.cancel, w.ahead, w.next = cancel, w.fetch(ctx), w.group[0].version
+	}
+	result, more := <-w.ahead
+	if !more {
+		if len(w.done) < len(w.group) {
+			return w.ctx.Err()
+		}
+		return io.EOF
+	}
+	b := <-result
+	o := w.group[len(w.done)]
+	if b.err != nil {
+		return b.err
+	}
+	last := deltalog.Version(b.m.Versions[len(b.m.Versions)-1].Version)
+	if o.version > w.next || last < w.next {
+		return at(o.version, o.Key, fmt.Errorf("%w: it carries versions up to %d, want version %d", ErrCorrupt, int64(last), int64(w.next)))
+	}
+	w.done = append(w.done, packed{o.version, last, w.at, int64(len(b.raw))})
+	w.at += int64(len(b.raw))
+	w.next = last + 1
+	w.hash.Write(b.raw)
+	w.now.Reset(b.raw)
+	return nil
+}
+
+// packAhead is how many bundles are fetched at once; each has at most packBundle
+// bytes.
+const packAhead = 16
+
+// fetch reads and checks the bundles ahead, in order.
+func (w *packWriter) fetch(ctx context.Context) <-chan chan checkedBundle {
+	ahead := make(chan chan checkedBundle, packAhead-1)
+	go func() {
+		defer close(ahead)
+		for _, o := range w.group {
+			result := make(chan checkedBundle, 1)
+			select {
+			case ahead <- result:
+			case <-ctx.Done():
+				return
+			}
+			go func() { result <- w.s.readChecked(ctx, o) }()
+		}
+	}()
+	return ahead
+}
+
+// readChecked reads a small bundle into memory and checks it.
+func (s *session) readChecked(ctx context.Context, o object) checkedBundle {
+	var raw bytes.Buffer
+	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
+	if err != nil {
+		return checkedBundle{err: at(o.version, o.Key, err)}
+	}
+	m, err := s.decodeFrom(ctx, io.TeeReader(r, &raw), o, func(_ context.Context, _ bundle.Member, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && int64(raw.Len()) != o.Size {
+		err = at(o.version, o.Key, fmt.Errorf("%w: %d bytes, the listing says %d", ErrCorrupt, raw.Len(), o.Size))
+	}
+	return checkedBundle{raw.Bytes(), m, err}
+}
+
+// finish reads on to the end, for what that tells, from wherever it stands.
+func (w *packWriter) finish() error {
+	for {
+		if err := w.advance(); err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// stop ends what is being fetched and waits for it.
+func (w *packWriter) stop() {
+	if w.cancel == nil {
+		return
+	}
+	w.cancel()
+	for result := range w.ahead {
+		<-result
+	}
+}

@@ -1,0 +1,96 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"regexp"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Pin is a version that Prune leaves restorable, whatever is given up around it.
+type Pin struct {
+	Version deltalog.Version `json:"version"`
+	Name    string           `json:"name"`
+}
+
+// pinName are the names of pins: they are parts of keys.
+var pinName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// Pin makes Prune keep a version, under a name of letters, digits, ".", "_" and "-"
+// that says why. The version must be in the store and restorable; else it wraps
+// ErrGap. To pin a version again under the same name is no error.
+func (r *Replicator) Pin(ctx context.Context, name string, v deltalog.Version) error {
+	return opError("pin", r.newSession("pin").pin(ctx, name, v))
+}
+
+func (s *session) pin(ctx context.Context, name string, v deltalog.Version) error {
+	if !pinName.MatchString(name) {
+		return fmt.Errorf("name %q: 1 to 100 letters, digits, '.', '_' and '-', the first a letter or a digit", name)
+	}
+	if s.store.creator == nil {
+		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
+	}
+	id, l, segments, err := s.wholeHistory(ctx)
+	if err != nil {
+		return err
+	}
+	if len(segments) == 0 {
+		return ErrEmptyStore
+	}
+	if _, err := segmentOf(segments, v, l.bundles[len(l.bundles)-1].version); err != nil && l.startOf(id, v) == l.start(id) {
+		return err
+	}
+	err = s.createSmall(ctx, pinKey(v, name), pinRecord{storeFormat, id.Lineage, v, name})
+	if errors.Is(err, storage.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// pinRecord is backups/pin-<version>-<name>.json; its key says all of it.
+type pinRecord struct {
+	Format  int              `json:"format"`
+	Lineage string           `json:"lineage"`
+	Version deltalog.Version `json:"version"`
+	Name    string           `json:"name"`
+}
+
+// Unpin removes all pins of a name. It needs the right to delete.
+func (r *Replicator) Unpin(ctx context.Context, name string) error {
+	s := r.newSession("unpin")
+	if s.store.deleter == nil {
+		return opError("unpin", fmt.Errorf("%w: objects of the store cannot be deleted", ErrReadOnly))
+	}
+	for pin, err := range s.pins(ctx) {
+		if err == nil && pin.Name == name {
+			err = s.store.deleter.Delete(ctx, pinKey(pin.Version, name))
+		}
+		if err != nil {
+			return opError("unpin", err)
+		}
+	}
+	return nil
+}
+
+// Pins yields the pins of the store, by version.
+func (r *Replicator) Pins(ctx context.Context) iter.Seq2[Pin, error] {
+	return r.newSession("pins").pins(ctx)
+}
+
+func (s *session) pins(ctx context.Context) iter.Seq2[Pin, error] {
+	return func(yield func(Pin, error) bool) {
+		for info, err := range s.store.List(ctx, pinPrefix, "") {
+			if err != nil {
+				yield(Pin{}, opError("pins", err))
+				return
+			}
+			if v, name, ok := parsePinKey(info.Key); ok && !yield(Pin{v, name}, nil) {
+				return
+			}
+		}
+	}
+}

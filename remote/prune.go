@@ -1,0 +1,298 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
+	"github.com/pondworks/sluice/storage"
+)
+
+// PruneOptions say what retention keeps. Without any of KeepVersions and KeepAge
+// nothing new is given up; what was given up before is removed all the same.
+type PruneOptions struct {
+	// KeepVersions is how many of the newest versions stay restorable. 0: no limit
+	// by number.
+	KeepVersions int64
+	// KeepAge is for how long a version stays restorable, by its time as Delta
+	// counts it. 0: no limit by age. Of both limits the one that keeps more counts.
+	KeepAge time.Duration
+	// Grace is how long after versions were given up their objects stay, for those
+	// who read them at the moment and for pushers that slept. Default: 24 hours;
+	// negative: none.
+	Grace time.Duration
+	// Delete makes Prune do it. Default: it only tells what it would do.
+	Delete bool
+}
+
+const defaultGrace = 24 * time.Hour
+
+// Pruned says what Prune did, or would do.
+type Pruned struct {
+	// Floor is the oldest version that is promised from now on; nil if that is all.
+	Floor *deltalog.Version `json:"floor,omitempty"`
+	// NewFloor says that the floor was raised by this call; its objects are removed
+	// by one that comes later than the grace period.
+	NewFloor bool `json:"new_floor"`
+	// Keys are the objects that were removed, or would be; Bytes is their size.
+	Keys  []string `json:"keys"`
+	Bytes int64    `json:"bytes"`
+	// Waiting counts the objects that nobody needs any more and that are kept until
+	// the grace period is over.
+	Waiting  int      `json:"waiting"`
+	Requests Requests `json:"requests"`
+}
+
+// Prune is retention. It settles on a floor, a version with a base that is not
+// above what the options keep, and records it in an object of its own; then, a
+// grace period later, so mostly by another call, it removes what no retained version
+// needs: decided from what the indexes of the retained bases refer to, never from
+// names or clocks alone. Bundles that packs took over go likewise. Pinned versions
+// stay, with the base and the bundles that it takes to restore them.
+//
+// It needs the right to delete, which nothing else here needs, and wraps
+// ErrReadOnly without it. It may be cut off at any point: what it removes nobody
+// promises any more. A restore below the floor is ErrGap, and so is a pull to a
+// replica that is below it, which is offered the base (Options.AcrossGap).
+func (r *Replicator) Prune(ctx context.Context, opts PruneOptions) (Pruned, error) {
+	s := r.newSession("prune")
+	done, err := s.prune(ctx, opts)
+	done.Requests = s.store.meter.requests()
+	return done, opError("prune", err)
+}
+
+func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, err error) {
+	if opts.KeepVersions < 0 || opts.KeepAge < 0 {
+		return done, errors.New("negative KeepVersions or KeepAge")
+	}
+	if opts.Grace == 0 {
+		opts.Grace = defaultGrace
+	}
+	if opts.Delete && (s.store.deleter == nil || s.store.creator == nil) {
+		return done, fmt.Errorf("%w: objects of the store cannot be deleted", ErrReadOnly)
+	}
+	id, l, segments, err := s.wholeHistory(ctx)
+	if err != nil {
+		return done, err
+	}
+	if err := s.raiseFloor(ctx, id, &l, segments, opts, &done); err != nil {
+		return done, err
+	}
+	if floor := l.floor(); floor > id.First {
+		done.Floor = &floor
+	}
+	garbage, err := s.garbage(ctx, id, l)
+	if err != nil {
+		return done, err
+	}
+	for _, o := range garbage {
+		if s.opts.Clock().Sub(o.ModTime) < opts.Grace {
+			done.Waiting++
+			continue
+		}
+		if opts.Delete {
+			if err := s.store.deleter.Delete(ctx, o.Key); err != nil {
+				return done, err
+			}
+			s.log.Info("removed", logKey, o.Key)
+		}
+		done.Keys = append(done.Keys, o.Key)
+		done.Bytes += o.Size
+	}
+	return done, nil
+}
+
+// raiseFloor gives up the versions that the options do not keep.
+func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segments []segment, opts PruneOptions, done *Pruned) error {
+	if len(segments) == 0 || opts.KeepVersions == 0 && opts.KeepAge == 0 {
+		return nil
+	}
+	keep, err := s.oldestKept(ctx, *l, segments, opts)
+	if err != nil {
+		return err
+	}
+	for _, seg := range segments {
+		b, found := l.newestBase(seg, keep)
+		if !found || b.version <= l.start(id) {
+			continue
+		}
+		floor := object{version: b.version, Info: storage.Info{Key: floorKey(b.version), ModTime: s.opts.Clock()}}
+		if opts.Delete {
+			err := s.createSmall(ctx, floor.Key, floorRecord{storeFormat, id.Lineage, b.version, s.opts.Clock().UTC().Truncate(time.Millisecond)})
+			if err != nil && !errors.Is(err, storage.ErrExists) {
+				return fmt.Errorf("%s: %w", floor.Key, err)
+			}
+		}
+		l.floors = append(l.floors, floor)
+		done.NewFloor = true
+	}
+	return nil
+}
+
+// floorRecord is backups/floor-<version>.json: nothing below the version is promised
+// any more.
+type floorRecord struct {
+	Format    int              `json:"format"`
+	Lineage   string           `json:"lineage"`
+	Version   deltalog.Version `json:"version"`
+	CreatedAt time.Time        `json:"created_at"`
+}
+
+// oldestKept returns the oldest version that the options keep.
+func (s *session) oldestKept(ctx context.Context, l listing, segments []segment, opts PruneOptions) (deltalog.Version, error) {
+	newest := segments[len(segments)-1].last
+	keep := newest
+	if opts.KeepVersions > 0 {
+		keep = max(0, newest-deltalog.Version(opts.KeepVersions)+1)
+	}
+	if opts.KeepAge > 0 {
+		// A version stays as long as the one after it is younger: until then it was
+		// the newest.
+		v, err := s.versionAt(ctx, l, segments, s.opts.Clock().Add(-opts.KeepAge))
+		if errors.Is(err, ErrGap) {
+			v, err = 0, nil // all are younger
+		}
+		if err != nil {
+			return 0, err
+		}
+		if opts.KeepVersions == 0 {
+			return v, nil
+		}
+		keep = min(keep, v)
+	}
+	return keep, nil
+}
+
+// garbage returns the objects that no promised version needs. Their ModTime is when
+// they became so.
+func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]object, error) {
+	every, _, err := s.listKeys(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.needed(ctx, id, l)
+	if err != nil {
+		return nil, err
+	}
+	floor := l.floor()
+	var found []object
+	add := func(since time.Time, all ...object) {
+		for _, o := range all {
+			o.ModTime = later(o.ModTime, since)
+			found = append(found, o)
+		}
+	}
+	for _, o := range every.bundles {
+		if packed, inPack := s.packs[o.version]; inPack {
+			add(packed.ModTime, o)
+		} else if o.version < floor && !n.bundles[o.version] {
+			add(l.givenUp(o.version), o)
+		}
+	}
+	for _, o := range every.bases {
+		if o.version < floor && !n.bases[o.version] {
+			add(l.givenUp(o.version), o)
+		}
+	}
+	for _, x := range l.indexes {
+		if x.last < floor && !n.anyIn(x) {
+			pack := x
+			pack.Key, pack.Size = packKey(x.version, x.last), 0
+			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
+		}
+	}
+	return found, nil
+}
+
+// givenUp returns when the first floor above v was created.
+func (l *listing) givenUp(v deltalog.Version) time.Time {
+	i := sort.Search(len(l.floors)-1, func(i int) bool { return l.floors[i].version > v })
+	return l.floors[i].ModTime
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// needed are the objects that promised versions need, by version.
+type needed struct{ bundles, bases map[deltalog.Version]bool }
+
+func (n *needed) anyIn(x object) bool {
+	for v := range n.bundles {
+		if x.version <= v && v <= x.last {
+			return true
+		}
+	}
+	return false
+}
+
+// needed follows the references: from the floor on all bundles that carry the
+// versions there, what the indexes of the bases that are kept refer to, and what it
+// takes to restore the pinned versions.
+func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed, error) {
+	n := &needed{bundles: map[deltalog.Version]bool{}, bases: map[deltalog.Version]bool{}}
+	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
+	if err != nil {
+		return nil, err
+	}
+	for _, pin := range l.pins {
+		if pin >= l.floor() {
+			continue
+		}
+		seg, _, err := s.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1))
+		if err != nil {
+			return nil, err
+		}
+		seg.bundles = seg.upTo(pin)
+		segments = append(segments, seg)
+	}
+	for _, seg := range segments {
+		for _, o := range seg.bundles {
+			n.bundles[o.version] = true
+		}
+	}
+	for _, b := range keptBases(l.bases, l.floor(), l.pins) {
+		n.bases[b.version] = true
+		if err := s.needIndex(ctx, n, b.version); err != nil {
+			return nil, at(b.version, b.Key, err)
+		}
+	}
+	return n, nil
+}
+
+func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) error {
+	index := extsort.New(s.opts.Memory/4, "")
+	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
+	if err != nil {
+		return err
+	}
+	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		for record, rerr := range index.Sorted() {
+			if err = rerr; err != nil {
+				break
+			}
+			var e bundle.IndexEntry
+			if e, err = decodeEntry(record.Value); err != nil {
+				break
+			}
+			if e.InBase {
+				n.bases[deltalog.Version(e.Version)] = true
+			} else {
+				n.bundles[deltalog.Version(e.Version)] = true
+			}
+		}
+	}
+	return errors.Join(err, index.Close())
+}

@@ -1,0 +1,250 @@
+package remote_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+// storeOnly is a Replicator without a table.
+func storeOnly(t *testing.T, store storage.Reader, opts *remote.Options) *remote.Replicator {
+	t.Helper()
+	r, err := remote.New(nil, store, opts)
+	require.NoError(t, err)
+	return r
+}
+
+func consolidate(t *testing.T, store storage.Reader) remote.Consolidated {
+	t.Helper()
+	done, err := storeOnly(t, store, nil).Consolidate(t.Context())
+	require.NoError(t, err)
+	return done
+}
+
+func prune(t *testing.T, store storage.Reader, opts remote.PruneOptions) remote.Pruned {
+	t.Helper()
+	done, err := storeOnly(t, store, nil).Prune(t.Context(), opts)
+	require.NoError(t, err)
+	return done
+}
+
+func keysWith(t *testing.T, store storage.Reader, part string) (keys []string) {
+	t.Helper()
+	for key := range objects(t, store) {
+		if strings.Contains(key, part) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestConsolidate(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for i := range 60 {
+		source.append(fmt.Sprint(i))
+	}
+	source.pushSingly(store)
+	before := objects(t, store)
+	behind, target := filepath.Join(t.TempDir(), "replica"), deltalog.Version(20)
+	_, err := replicator(t, behind, store, &remote.Options{Target: &target}).Init(t.Context())
+	require.NoError(t, err)
+
+	done := consolidate(t, store)
+	require.Equal(t, remote.Consolidated{Packs: 1, Bundles: 60, Bytes: done.Bytes, Requests: done.Requests}, done)
+	after := objects(t, store)
+	for key, size := range before {
+		require.Equal(t, size, after[key], "nothing is removed: %s", key)
+	}
+	require.Zero(t, consolidate(t, store).Packs, "again there is nothing to do")
+
+	dir := filepath.Join(t.TempDir(), "replica")
+	report, err := replicator(t, dir, store, nil).Init(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, dir)
+	require.LessOrEqual(t, report.Requests.Get+report.Requests.List, int64(6))
+
+	// What the pack took over goes when the grace period is over.
+	require.Empty(t, prune(t, store, remote.PruneOptions{Delete: true}).Keys)
+	gone := prune(t, store, remote.PruneOptions{Delete: true, Grace: -1})
+	require.Len(t, gone.Keys, 60)
+	require.Nil(t, gone.Floor)
+	require.Empty(t, keysWith(t, store, "bundle.tar.zst"))
+	requireSame(t, source.dir, restored(t, store))
+	_, err = replicator(t, behind, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, behind)
+	for v := range deltalog.Version(60) {
+		if v%13 == 0 {
+			_, err := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Target: &v}).Init(t.Context())
+			require.NoError(t, err)
+		}
+	}
+
+	// Life goes on, for pushers and replicas.
+	for range 3 {
+		source.append("more")
+		source.mustPush(store)
+	}
+	_, err = replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, dir)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	source.append("found by listing")
+	require.Equal(t, 1, source.mustPush(store).Versions)
+	require.Equal(t, 1, consolidate(t, store).Packs)
+	requireSame(t, source.dir, restored(t, store))
+}
+
+func TestPrune(t *testing.T) {
+	for name, packs := range map[string]bool{"bundles": false, "packs": true} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			pusher := replicator(t, source.dir, store, nil)
+			step := func(n int) {
+				for range n {
+					source.churn(1, 3, 2000)
+					_, err := pusher.Push(t.Context())
+					require.NoError(t, err)
+				}
+			}
+			step(10)
+			behind := restored(t, store)
+			step(10)
+			_, err := pusher.Base(t.Context()) // of version 19
+			require.NoError(t, err)
+			step(10)
+			if packs {
+				consolidate(t, store)
+			}
+			require.NoError(t, pusher.Pin(t.Context(), "audit", 5))
+			all := objects(t, store)
+
+			dry := prune(t, store, remote.PruneOptions{KeepVersions: 8, Grace: -1})
+			require.Equal(t, deltalog.Version(19), *dry.Floor)
+			require.NotEmpty(t, dry.Keys)
+			require.Equal(t, all, objects(t, store), "a dry run changes nothing")
+			first := prune(t, store, remote.PruneOptions{KeepVersions: 8, Delete: true})
+			require.True(t, first.NewFloor)
+			require.Empty(t, first.Keys, "not before the grace period")
+			require.Positive(t, first.Waiting)
+			done := prune(t, store, remote.PruneOptions{KeepVersions: 8, Grace: -1, Delete: true})
+			require.False(t, done.NewFloor)
+			require.NotEmpty(t, done.Keys)
+			require.Empty(t, prune(t, store, remote.PruneOptions{KeepVersions: 8, Grace: -1, Delete: true}).Keys)
+
+			// From the floor on everything is as before.
+			for v := deltalog.Version(19); v < 30; v++ {
+				dir := filepath.Join(t.TempDir(), "replica")
+				_, err := replicator(t, dir, store, &remote.Options{Target: &v}).Init(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
+			}
+			live, _ := initLive(t, store, remote.Options{})
+			require.Equal(t, liveFiles(t, source.dir, 29), liveFiles(t, live, 29))
+
+			// Below it only what is pinned.
+			for v, want := range map[deltalog.Version]error{5: nil, 6: remote.ErrGap, 18: remote.ErrGap} {
+				dir := filepath.Join(t.TempDir(), "replica")
+				_, err := replicator(t, dir, store, &remote.Options{Target: &v}).Init(t.Context())
+				require.ErrorIs(t, err, want)
+				if want == nil {
+					require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
+				}
+			}
+			_, err = replicator(t, behind, store, nil).Pull(t.Context())
+			if packs { // the pack has what it needs, and stays as long as anything in it is needed
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, remote.ErrGap)
+				require.Contains(t, err.Error(), "pruned")
+			}
+			_, err = replicator(t, behind, store, &remote.Options{AcrossGap: true}).Pull(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, liveFiles(t, source.dir, 29), liveFiles(t, behind, 29))
+
+			step(3)
+			source.churn(2, 3, 2000)
+			source.mustPush(store)
+			require.NoError(t, pusher.Unpin(t.Context(), "audit"))
+			prune(t, store, remote.PruneOptions{Grace: -1, Delete: true})
+			v := deltalog.Version(5)
+			_, err = replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Target: &v}).Init(t.Context())
+			require.ErrorIs(t, err, remote.ErrGap)
+			live, _ = initLive(t, store, remote.Options{})
+			require.Equal(t, liveFiles(t, source.dir, 34), liveFiles(t, live, 34))
+		})
+	}
+}
+
+func TestPruneByAge(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(10, 2, 100)
+	source.pushSingly(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context()) // of version 9
+	require.NoError(t, err)
+	source.churn(10, 2, 100)
+	source.pushSingly(store)
+	_, err = replicator(t, source.dir, store, nil).Base(t.Context()) // of version 19
+	require.NoError(t, err)
+	at := func(v int) time.Time { // as pond.commit sets the times
+		return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(v) * time.Minute)
+	}
+	for now, want := range map[int]deltalog.Version{18: 0, 20: 9, 28: 9, 29: 19} {
+		r := storeOnly(t, store, &remote.Options{Clock: func() time.Time { return at(now).Add(30 * time.Second) }})
+		done, err := r.Prune(t.Context(), remote.PruneOptions{KeepAge: 10 * time.Minute})
+		require.NoError(t, err)
+		if want == 0 {
+			assert.Nil(t, done.Floor, "at %d", now)
+			continue
+		}
+		require.NotNil(t, done.Floor, "at %d", now)
+		assert.Equal(t, want, *done.Floor, "at %d", now)
+	}
+}
+
+// A store whose head was left behind, and which holds what a copy that went its own
+// way has pushed above its end.
+func TestRepair(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	foreign, other := &pond{t: t, dir: restored(t, store), next: 1}, storage.NewMemory()
+	for range 4 {
+		foreign.append("foreign")
+	}
+	foreign.pushSingly(other)
+	copyObject(t, other, store, "backups/version-000003/bundle.tar.zst")
+	source.append("mine")
+	source.append("mine")
+	source.append("mine")
+	mine := storage.NewMemory()
+	source.pushSingly(mine)
+	copyObject(t, mine, store, "backups/version-000002/bundle.tar.zst")
+
+	hook := replicator(t, source.dir, store, &remote.Options{MaxVersions: 1})
+	found, err := hook.Repair(t.Context(), false)
+	require.NoError(t, err)
+	want := []remote.Leftover{
+		{Key: "backups/version-000002/bundle.tar.zst", First: 2, Last: 2},
+		{Key: "backups/version-000003/bundle.tar.zst", First: 3, Last: 3, Foreign: true},
+	}
+	require.Equal(t, want, found)
+	found, err = hook.Repair(t.Context(), true)
+	require.NoError(t, err)
+	want[1].Removed = true
+	require.Equal(t, want, found)
+	source.pushSingly(store)
+	requireSame(t, source.dir, restored(t, store))
+
+	_, err = replicator(t, foreign.dir, store, nil).Repair(t.Context(), true)
+	require.ErrorIs(t, err, remote.ErrDiverged, "a table of another history decides nothing")
+}
