@@ -25,7 +25,7 @@ gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
 environment of each cloud.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
-6 unavailable, 7 not empty, 8 unsupported.`
+6 unavailable, 7 not empty, 8 unsupported, 9 denied.`
 
 // app is one invocation.
 type app struct {
@@ -241,6 +241,9 @@ func (a *app) printReport(r remote.Report) error {
 	}
 	if r.Absent > 0 {
 		what += fmt.Sprintf("; %d files recorded absent", r.Absent)
+	}
+	if r.Remaining > 0 {
+		what += fmt.Sprintf("; %d left for the next push", r.Remaining)
 	}
 	q := r.Requests
 	_, err := fmt.Fprintf(a.out, "%s: %s (%d PUT, %d GET, %d LIST, %s)\n", r.Mode, what, q.Put, q.Get, q.List, r.Duration.Round(time.Millisecond))

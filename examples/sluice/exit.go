@@ -18,6 +18,7 @@ const (
 	exitUnavailable = 6
 	exitNotEmpty    = 7
 	exitUnsupported = 8
+	exitDenied      = 9
 )
 
 // errUsage marks a command line that makes no sense.
@@ -39,6 +40,7 @@ func exitCode(err error) int {
 		{remote.ErrUnsupported, exitUnsupported},
 		{remote.ErrCorrupt, exitCorrupt},
 		{remote.ErrUnavailable, exitUnavailable},
+		{remote.ErrDenied, exitDenied},
 	} {
 		if errors.Is(err, c.class) {
 			return c.code

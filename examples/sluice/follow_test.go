@@ -50,3 +50,15 @@ func TestFollowUsage(t *testing.T) {
 		require.Equal(t, exitUsage, run(t.Context(), append([]string{"follow", t.TempDir(), "mem://"}, flags...), &out, &errOut), "%v: %s", flags, errOut.String())
 	}
 }
+
+// A commit that is brand new is pushed, unless the user says to wait.
+func TestPushTakesTheNewestCommit(t *testing.T) {
+	table, url := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	commit(t, table, "00000000000000000000.json", firstCommit)
+	var out, errOut bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"push", table, url, "--settle", "1h"}, &out, &errOut), errOut.String())
+	require.Contains(t, out.String(), "push: nothing new; 1 left for the next push")
+	out.Reset()
+	require.Zero(t, run(t.Context(), []string{"push", table, url}, &out, &errOut), errOut.String())
+	require.Contains(t, out.String(), "push: versions 0 to 0")
+}
