@@ -20,7 +20,7 @@ import (
 const about = `sluice copies every commit of a Delta Lake table into object storage as one
 immutable bundle, rebuilds the table from there, at any version, and keeps replicas in step.
 
-TABLE is a local folder. URL is a folder, file:///path, s3://bucket/prefix,
+TABLE is a folder or a bucket URL. URL is a folder, file:///path, s3://bucket/prefix,
 gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
 environment of each cloud.
 
@@ -210,7 +210,7 @@ func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Op
 	}
 	var table remote.LogReader // none for what only looks at the store
 	if folder != "" {
-		if table, err = deltalog.OpenDir(folder); err != nil {
+		if table, err = openTable(ctx, folder); err != nil {
 			return nil, err
 		}
 	}

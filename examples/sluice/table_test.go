@@ -1,0 +1,35 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A folder is a table in a folder, however its place is written: as a store it
+// would lose the times of its commits.
+func TestTableByURL(t *testing.T) {
+	source, replica, store := t.TempDir(), filepath.Join(t.TempDir(), "replica"), filepath.Join(t.TempDir(), "store")
+	commit(t, source, "00000000000000000000.json", firstCommit)
+	first := filepath.Join("_delta_log", "00000000000000000000.json")
+	when := time.Unix(1_500_000_000, 0)
+	require.NoError(t, os.Chtimes(filepath.Join(source, first), when, when))
+	var out, errOut bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"push", "file://" + filepath.ToSlash(source), store}, &out, &errOut), errOut.String())
+	require.Zero(t, run(t.Context(), []string{"init", "file://" + filepath.ToSlash(replica), store}, &out, &errOut), errOut.String())
+	info, err := os.Stat(filepath.Join(replica, first))
+	require.NoError(t, err)
+	require.True(t, info.ModTime().Equal(when))
+}
+
+func TestTableThatIsNoURL(t *testing.T) {
+	for _, table := range []string{"ftp://x/y", "s3://", "s3://user:hunter2@bucket/table"} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, exitUsage, run(t.Context(), []string{"push", table, "mem://"}, &out, &errOut), table)
+		require.NotContains(t, errOut.String(), "hunter2")
+	}
+}
