@@ -27,7 +27,7 @@ replicas.
 The pond is chosen with --pond-path, or with POND in the environment.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
-6 unavailable, 7 not empty, 8 unsupported.`
+6 unavailable, 7 not empty, 8 unsupported, 9 access denied.`
 
 const examples = `  export POND=/var/pond
   pond init                                   # a new pond
@@ -99,6 +99,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
+	cmd.SuggestionsMinimumDistance = 2
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		hint = "; did you mean " + strings.Join(s, " or ") + "?"
 	}
@@ -181,7 +182,11 @@ func (a *app) sayTxn(txn steward.Txn) error {
 // sayRun prints what a run of a factory did; its JSON is part of something else.
 func (a *app) sayRun(r steward.Run) error {
 	if r.Error != "" {
-		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be, %q tries again\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, "pond run "+r.Node)
+		next := fmt.Sprintf("%q tries again", "pond run "+r.Node)
+		if errors.Is(r.Failure, remote.ErrDiverged) {
+			next = "pond backup repair shows whether what a dead primary left is in the way"
+		}
+		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be, %s\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, next)
 		return err
 	}
 	if a.json {

@@ -20,7 +20,7 @@ func (a *app) backupCommand() *cobra.Command {
 		Example: "  pond backup status\n  pond backup list\n  pond backup verify\n  pond backup preview\n  pond backup now",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.statusCommand(remote.ModePush, noPush), a.listCommand(), a.previewCommand(), a.nowCommand())
+	cmd.AddCommand(a.statusCommand(remote.ModePush, noPush), a.listCommand(), a.previewCommand(), a.nowCommand(), a.repairCommand())
 	return cmd
 }
 
@@ -140,6 +140,8 @@ type listed struct {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the versions in the backups", Args: between(0, 0),
+		Long:    "List the versions in the backups. BUNDLE is the first version of the bundle that carries it and SIZE is\nthat of the bundle: a backlog goes up many versions in one.",
+		Example: "  pond backup list\n  pond backup list --json | jq '.[-1]'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.open(cmd.Context())
 			if err != nil {
@@ -176,9 +178,9 @@ func (a *app) listCommand() *cobra.Command {
 
 func printList(out io.Writer, list []listed) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "VERSION\tBUNDLE\tSTORED\tWHERE\tWHAT")
+	fmt.Fprintln(w, "VERSION\tBUNDLE\tSIZE\tSTORED\tWHERE\tWHAT")
 	for _, l := range list {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", l.Version, cli.Bytes(l.Size), l.Stored.UTC().Format(time.DateTime), l.Node, l.What)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.Version, l.Bundle, cli.Bytes(l.Size), l.Stored.UTC().Format(time.DateTime), l.Node, l.What)
 	}
 	return w.Flush()
 }

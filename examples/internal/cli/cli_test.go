@@ -16,7 +16,7 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		{nil, 0}, {errors.New("any"), 1}, {ErrUsage, 2}, {remote.ErrInvalidConfig, 2}, {remote.ErrDiverged, 3}, {remote.ErrGap, 4},
-		{remote.ErrCorrupt, 5}, {remote.ErrUnavailable, 6}, {remote.ErrNotEmpty, 7}, {remote.ErrUnsupported, 8},
+		{remote.ErrCorrupt, 5}, {remote.ErrUnavailable, 6}, {remote.ErrNotEmpty, 7}, {remote.ErrUnsupported, 8}, {remote.ErrDenied, 9},
 		{fmt.Errorf("%w: %w", remote.ErrNotEmpty, remote.ErrCorrupt), 7}, {remote.ErrEmptyStore, 1},
 	} {
 		require.Equal(t, c.want, ExitCode(c.err), "%v", c.err)

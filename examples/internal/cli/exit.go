@@ -20,6 +20,7 @@ const (
 	ExitUnavailable = 6
 	ExitNotEmpty    = 7
 	ExitUnsupported = 8
+	ExitDenied      = 9
 )
 
 // ErrUsage marks a command line that makes no sense.
@@ -42,6 +43,7 @@ func ExitCode(err error) int {
 		{remote.ErrUnsupported, ExitUnsupported},
 		{remote.ErrCorrupt, ExitCorrupt},
 		{remote.ErrUnavailable, ExitUnavailable},
+		{remote.ErrDenied, ExitDenied},
 	} {
 		if errors.Is(err, c.class) {
 			return c.code

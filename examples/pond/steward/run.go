@@ -27,6 +27,8 @@ type Run struct {
 	Time   time.Time     `json:"time"`
 	Error  string        `json:"error,omitempty"`
 	Report remote.Report `json:"report"`
+	// Failure is what Error tells, nil in a record that was read back.
+	Failure error `json:"-"`
 }
 
 // postCommit runs the factories that push, in the order of their names. What
@@ -35,7 +37,7 @@ type Run struct {
 func (p *Pond) postCommit(ctx context.Context, seq int64) []Run {
 	nodes, err := p.Nodes()
 	if err != nil {
-		return []Run{{Node: SystemDir, TxnSeq: seq, Time: time.Now().UTC(), Error: err.Error()}}
+		return []Run{{Node: SystemDir, TxnSeq: seq, Time: time.Now().UTC(), Error: err.Error(), Failure: err}}
 	}
 	var runs []Run
 	for _, n := range nodes {
@@ -96,7 +98,7 @@ func (p *Pond) run(ctx context.Context, n Node, seq int64, move func(*remote.Rep
 		run.Report, err = move(r, ctx)
 	}
 	if err != nil {
-		run.Error = err.Error()
+		run.Error, run.Failure = err.Error(), err
 	}
 	if run.Report.Mode != remote.ModePush.String() && run.Report.Versions > 0 {
 		err = errors.Join(err, p.reconcile(ctx))

@@ -83,12 +83,16 @@ func (p *Pond) addRuns(st *NodeStatus, n Node) error {
 // addStored adds up what is in the store, and finds since when one side lacks
 // what the other has.
 func (p *Pond) addStored(ctx context.Context, st *NodeStatus, r *remote.Replicator) error {
+	bundle := deltalog.Version(-1)
 	for v, err := range r.Versions(ctx) {
 		if err != nil {
 			return err
 		}
-		st.Bundles++
-		st.Stored += v.Size
+		if v.Bundle != bundle { // it may carry several versions
+			bundle = v.Bundle
+			st.Bundles++
+			st.Stored += v.Size
+		}
 		if st.Behind > 0 && st.Lag == 0 && (st.Local == nil || v.Version > *st.Local) {
 			st.Lag = time.Since(v.Stored)
 		}
