@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -18,9 +17,6 @@ import (
 // processes may work on one folder.
 type Dir struct {
 	folder string // absolute
-
-	mu    sync.Mutex
-	stage *stage // nil until something is staged
 }
 
 // OpenDir returns the table in folder. The folder need not exist: the first
@@ -79,19 +75,6 @@ func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, 
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
-}
-
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // openRegular opens nothing but regular files: opening a pipe would block.
@@ -162,7 +145,8 @@ func onlyOurs(root *os.Root, s *State) error {
 		return nil
 	}
 	for _, name := range names {
-		if name != markerName && name != stageName {
+		// A process that was killed while it wrote the marker leaves a temporary.
+		if name != markerName && name != stageName && !atomicfile.IsTemp(name) {
 			s.Empty = false
 		}
 	}
