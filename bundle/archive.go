@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 )
 
 // Sizes of the tar format in bytes.
@@ -20,20 +19,8 @@ const (
 	maxTail = 20 * blockSize
 )
 
-// header is how every member is described: nothing in it depends on who packs
-// the bundle, where and when.
-func header(path string, size int64, modified time.Time) *tar.Header {
-	return &tar.Header{
-		Typeflag: tar.TypeReg,
-		Name:     path,
-		Size:     size,
-		Mode:     0o644,
-		ModTime:  modified,
-		Format:   tar.FormatPAX, // the one that has fractions of a second
-	}
-}
-
-// checkHeader tests that h says no more than header does.
+// checkHeader tests that h says no more than appendHeader can: nothing in it
+// depends on who packs the bundle, where and when.
 func checkHeader(h *tar.Header) error {
 	switch {
 	case h.Typeflag != tar.TypeReg:

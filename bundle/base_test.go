@@ -20,7 +20,7 @@ func base7(t testing.TB) ([]byte, Base, tree) {
 		"a b.parquet": randomBytes(300 << 10), checkpointOf7: []byte("a checkpoint"),
 		"_delta_log/_sidecars/s-1.parquet": []byte("a sidecar"), commitPath(7): commitOf(7),
 	}
-	elsewhere := IndexEntry{File: File{Path: "x=1/c.parquet", Kind: KindData, Size: 5, SHA256: Digest{5}, Place: &Place{1, 2, 3}}, Version: 3}
+	elsewhere := IndexEntry{File: File{Path: "x=1/c.parquet", Kind: KindData, Size: 5, SHA256: Digest{5}, Place: &Place{Offset: 1, Length: 2, Skip: 3}}, Version: 3}
 	index, err := AppendIndex(nil, elsewhere)
 	require.NoError(t, err)
 	files[IndexPath(7)] = index
@@ -59,7 +59,7 @@ func TestBaseRoundTrip(t *testing.T) {
 		entries = append(entries, e)
 	}
 	require.Len(t, entries, 2)
-	assert.Equal(t, &Place{1, 2, 3}, entries[0].Place)
+	assert.Equal(t, &Place{Offset: 1, Length: 2, Skip: 3}, entries[0].Place)
 	assert.Equal(t, int64(3), entries[0].Version)
 	assert.Equal(t, IndexEntry{File: got.Files[0], Version: 7, InBase: true}, entries[1])
 	require.NoError(t, c.Extract(t.Context(), bytes.NewReader(raw), 0, []File{entries[1].File}, u.put))

@@ -10,9 +10,7 @@ package bundle
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 
@@ -39,9 +37,11 @@ type PutFunc func(ctx context.Context, m Member, r io.Reader) error
 
 // Options of a Codec. The zero value has the defaults.
 type Options struct {
-	// Level of zstd, 1 to 22. Default: 3. The compressor has four modes, for
-	// levels 1-2, 3-5, 6-9 and 10-22; see Encode for their memory.
-	Level int
+	// Level of zstd, 1 to 22, or 0 to store everything as it is. Levels 1-2, 3-5,
+	// 6-9 and 10-22 are the same. Default (nil): as fast as pays, which is the
+	// fastest mode, and coding by frequency, the costly half of it, only where a
+	// sample promises that it saves an eighth.
+	Level *int
 	// Limits on what a bundle may hold.
 	Limits Limits
 }
@@ -50,10 +50,9 @@ type Options struct {
 // at once; no call leaves a goroutine behind.
 type Codec struct {
 	limits   Limits
-	frames   *zstd.Encoder // of whole frames, by many goroutines at once
-	ahead    int           // how many frames of a bundle are compressed at once
-	buffers  sync.Pool     // of *[]byte, for frames
-	decoders sync.Pool     // of *zstd.Decoder, bound to no reader
+	compress compressor
+	buffers  sync.Pool // of *[]byte, for frames
+	decoders sync.Pool // of *zstd.Decoder, bound to no reader
 }
 
 // NewCodec makes a Codec. opts may be nil. It returns an error if a field is out
@@ -63,41 +62,36 @@ func NewCodec(opts *Options) (*Codec, error) {
 	if opts != nil {
 		o = *opts
 	}
-	setDefault(&o.Level, 3)
-	if o.Level < 1 || o.Level > 22 {
-		return nil, fmt.Errorf("compression level %d, want 1 to 22", o.Level)
-	}
 	limits, err := o.Limits.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	workers := runtime.GOMAXPROCS(0)
-	z, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(o.Level)),
-		zstd.WithEncoderConcurrency(workers),
-		zstd.WithWindowSize(frameSize),
-		zstd.WithEncoderCRC(true))
+	z, err := newCompressor(o.Level)
 	if err != nil {
 		return nil, err
 	}
-	return &Codec{limits: limits, frames: z, ahead: workers}, nil
+	return &Codec{limits: limits, compress: z}, nil
 }
 
 // maxWindow is how far back zstd may refer, in bytes: FORMAT.md allows 8 MiB,
 // which the reader must hold in memory.
 const maxWindow = 8 << 20
 
-// buffer returns an empty buffer for a frame.
+// bufferSize is what a frame may take, packed or not: stored it is a little
+// longer, and a member's padding and the next header may follow.
+const bufferSize = frameSize + frameSize/64
+
+// buffer returns an empty buffer with room for a frame.
 func (c *Codec) buffer() []byte {
 	if b, ok := c.buffers.Get().(*[]byte); ok {
 		return (*b)[:0]
 	}
-	return nil
+	return make([]byte, 0, bufferSize)
 }
 
 // release gives a buffer back, unless a manifest made it too large to keep.
 func (c *Codec) release(b []byte) {
-	if cap(b) <= 2*frameSize {
+	if cap(b) == bufferSize {
 		c.buffers.Put(&b)
 	}
 }

@@ -130,7 +130,7 @@ func TestLevels(t *testing.T) {
 	m := Manifest{Versions: []Version{version(files, 0, "a")}}
 	files["a"] = bytes.Repeat([]byte("0123456789"), 10000)
 	for level := range 24 {
-		c, err := NewCodec(&Options{Level: level})
+		c, err := NewCodec(&Options{Level: new(level)})
 		if level > 22 {
 			require.Error(t, err)
 			continue
@@ -143,7 +143,7 @@ func TestLevels(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, files, u.files)
 	}
-	_, err := NewCodec(&Options{Level: -1})
+	_, err := NewCodec(&Options{Level: new(-1)})
 	assert.Error(t, err)
 	_, err = NewCodec(&Options{Limits: Limits{MaxMember: -1}})
 	assert.Error(t, err)
@@ -371,3 +371,18 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// A reader that yields nothing for ever is an error, not a loop.
+func TestEncodeReaderWithoutProgress(t *testing.T) {
+	files := tree{}
+	m := Manifest{Versions: []Version{version(files, 0, "a")}}
+	open := func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+		return io.NopCloser(noProgress{}), 5, nil
+	}
+	_, err := newCodec(t, Limits{}).Encode(t.Context(), io.Discard, m, open)
+	require.ErrorIs(t, err, io.ErrNoProgress)
+}
+
+type noProgress struct{}
+
+func (noProgress) Read([]byte) (int, error) { return 0, nil }

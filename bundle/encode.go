@@ -13,8 +13,8 @@ import (
 // but the first. It returns the finished manifest and leaves m as it was.
 //
 // The same input gives the same bytes, from the same version of this module.
-// About 2 MiB of memory are held for each of the frames under way, two more than
-// processors, and their compression runs in goroutines that end with the call.
+// About 8 MiB of memory are held: up to four frames are under way at 2 MiB each.
+// Their compression runs in goroutines that end with the call.
 //
 // It returns an error wrapping [ErrCorrupt], [ErrTooLarge] or [ErrUnsupported]
 // if m is something that Decode would refuse, [ErrSize] if a reader yields

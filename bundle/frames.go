@@ -1,7 +1,7 @@
 package bundle
 
 import (
-	"encoding/binary"
+	"hash"
 	"io"
 )
 
@@ -18,46 +18,107 @@ const (
 	ownFrame = 32 << 10
 )
 
+// ahead is how many frames of a bundle are compressed while the next one is
+// read. Two compress faster than one goroutine reads and hashes.
+const ahead = 2
+
 // frames cuts what is written to it into zstd frames, compresses several at
 // once, and writes them in order.
 type frames struct {
 	codec *Codec
 	w     io.Writer
 	buf   []byte // of the frame begun
+	large bool   // the frame begun holds content of one large member, nothing else
 	whole bool   // the frame begun is not cut at frameSize
 	n     int64  // bytes taken so far
 	queue []*frame
 	table seekTable
 }
 
-// frame is one being compressed.
+// frame is a part of the archive that is being compressed, mostly into one zstd
+// frame.
 type frame struct {
-	raw  []byte
-	done chan []byte // buffered: nobody need wait for it
+	packed []byte
+	table  []seekEntry
+	done   chan struct{} // closed when both are there
 }
 
 func newFrames(c *Codec, w io.Writer) *frames {
 	return &frames{codec: c, w: w, buf: c.buffer()}
 }
 
-func (f *frames) Write(p []byte) (int, error) {
-	total := len(p)
-	for len(p) > 0 {
-		n := len(p)
+// write adds b.
+func (f *frames) write(b []byte) error {
+	for len(b) > 0 {
+		n := len(b)
 		if !f.whole {
 			n = min(n, frameSize-len(f.buf))
 		}
-		f.buf = append(f.buf, p[:n]...)
-		f.n += int64(n)
-		p = p[n:]
-		if !f.whole && len(f.buf) == frameSize {
-			if err := f.cut(); err != nil {
-				return total - len(p), err
-			}
+		f.buf = append(f.buf, b[:n]...)
+		b = b[n:]
+		if err := f.took(n); err != nil {
+			return err
 		}
 	}
-	return total, nil
+	return nil
 }
+
+// took counts n bytes that were put into buf, and ends the frame if it is full.
+func (f *frames) took(n int) error {
+	f.n += int64(n)
+	if f.whole || len(f.buf) < frameSize {
+		return nil
+	}
+	return f.cut()
+}
+
+// setLarge ends the frame begun where the content of a large member begins or
+// ends.
+func (f *frames) setLarge(large bool) error {
+	if large == f.large {
+		return nil
+	}
+	err := f.cut()
+	f.large = large
+	return err
+}
+
+// copyFrom adds the next n bytes of r and hashes them on the way. It returns
+// how many there were; r's end is no error.
+func (f *frames) copyFrom(r io.Reader, n int64, h hash.Hash) (taken int64, err error) {
+	for empty := 0; taken < n; empty++ {
+		begin := len(f.buf)
+		room := min(copySize, int64(frameSize-begin), n-taken)
+		got, err := r.Read(f.buf[begin : begin+int(room)])
+		f.buf = f.buf[:begin+got]
+		h.Write(f.buf[begin:])
+		taken += int64(got)
+		if got > 0 {
+			empty = 0
+		} else if err == nil && empty == maxEmpty {
+			return taken, io.ErrNoProgress
+		}
+		if cutErr := f.took(got); cutErr != nil {
+			return taken, cutErr
+		}
+		if err == io.EOF {
+			return taken, nil
+		}
+		if err != nil {
+			return taken, err
+		}
+	}
+	return taken, nil
+}
+
+const (
+	// copySize is how many bytes are read at once: they are still in the
+	// processor's cache when they are hashed.
+	copySize = 128 << 10
+	// maxEmpty is how many reads in a row may yield nothing, which io.Reader
+	// allows, before the reader is taken for broken.
+	maxEmpty = 100
+)
 
 // cut ends the frame begun, if there is anything in it. It waits for the oldest
 // frame when enough are under way.
@@ -65,25 +126,32 @@ func (f *frames) cut() error {
 	if len(f.buf) == 0 {
 		return nil
 	}
-	next := &frame{raw: f.buf, done: make(chan []byte, 1)}
-	f.buf = f.codec.buffer()
+	next := &frame{done: make(chan struct{})}
 	f.queue = append(f.queue, next)
-	go func() { next.done <- f.codec.frames.EncodeAll(next.raw, f.codec.buffer()) }()
-	if len(f.queue) > f.codec.ahead {
+	go f.codec.finish(next, f.buf, f.large)
+	f.buf = f.codec.buffer()
+	if len(f.queue) > ahead {
 		return f.oldest()
 	}
 	return nil
+}
+
+func (c *Codec) finish(next *frame, raw []byte, large bool) {
+	defer close(next.done)
+	next.packed, next.table = c.compress.pack(c.buffer(), raw, large)
+	c.release(raw)
 }
 
 // oldest writes the frame that comes next.
 func (f *frames) oldest() error {
 	next := f.queue[0]
 	f.queue = f.queue[1:]
-	packed := <-next.done
-	f.table = append(f.table, seekEntry{packed: uint32(len(packed)), raw: uint32(len(next.raw))})
-	_, err := f.w.Write(packed)
-	f.codec.release(packed)
-	f.codec.release(next.raw)
+	<-next.done
+	for _, e := range next.table {
+		f.table = f.table.append(e)
+	}
+	_, err := f.w.Write(next.packed)
+	f.codec.release(next.packed)
 	return err
 }
 
@@ -106,56 +174,9 @@ func (f *frames) flush() error {
 func (f *frames) abandon() {
 	for _, next := range f.queue {
 		<-next.done
+		f.codec.release(next.packed)
 	}
 	f.queue = nil
-}
-
-// seekTable lists the frames of a bundle in order.
-type seekTable []seekEntry
-
-// seekEntry tells how many bytes a frame takes and how many are packed in it.
-type seekEntry struct{ packed, raw uint32 }
-
-// Sizes and numbers of the seek table, the "Zstandard Seekable Format" of the
-// zstd project: a skippable frame at the end of the file, which ends in a footer.
-const (
-	skippableMagic = 0x184D2A5E
-	seekMagic      = 0x8F92EAB1
-	seekHeaderSize = 8
-	seekEntrySize  = 8
-	seekFooterSize = 9
-)
-
-// frame returns the skippable frame that holds the table.
-func (t seekTable) frame() []byte {
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, skippableMagic)
-	b = le.AppendUint32(b, uint32(len(t)*seekEntrySize+seekFooterSize))
-	for _, e := range t {
-		b = le.AppendUint32(b, e.packed)
-		b = le.AppendUint32(b, e.raw)
-	}
-	b = le.AppendUint32(b, uint32(len(t)))
-	b = append(b, 0) // no checksums: each frame has its own
-	return le.AppendUint32(b, seekMagic)
-}
-
-// place returns where the bytes [off, off+n) of the archive lie; n > 0.
-func (t seekTable) place(off, n int64) Place {
-	var p Place
-	var packed, raw int64 // before frame e
-	for _, e := range t {
-		end := raw + int64(e.raw)
-		if end > off {
-			if p.Length == 0 {
-				p.Offset, p.Skip = packed, off-raw
-			}
-			p.Length += int64(e.packed)
-		}
-		if end >= off+n {
-			break
-		}
-		packed, raw = packed+int64(e.packed), end
-	}
-	return p
+	f.codec.release(f.buf)
+	f.buf = nil
 }

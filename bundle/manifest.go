@@ -103,6 +103,8 @@ type Place struct {
 	Offset int64 `json:"offset"`
 	Length int64 `json:"length"`
 	Skip   int64 `json:"skip"`
+	// Stored says that nothing in these frames is compressed.
+	Stored bool `json:"stored,omitempty"`
 }
 
 // clone copies all that finishing a manifest may touch, and gives times and

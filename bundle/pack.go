@@ -1,11 +1,11 @@
 package bundle
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 )
@@ -16,11 +16,10 @@ type packer struct {
 	ctx    context.Context // of the call, which the packer does not outlive
 	open   OpenFunc
 	frames *frames
-	tar    *tar.Writer
 	tally
-	large  bool // the frame begun belongs to one member alone
+	hash   hash.Hash
+	header []byte // buffer for headers
 	placed []placed
-	buf    []byte
 }
 
 // placed is a member whose place is known once its frames are written.
@@ -29,14 +28,8 @@ type placed struct {
 	at   int64 // in the archive
 }
 
-const copySize = 64 << 10 // bytes at once from a member to the archive
-
 func (c *Codec) packer(ctx context.Context, w io.Writer, open OpenFunc) *packer {
-	f := newFrames(c, w)
-	return &packer{
-		ctx: ctx, open: open, frames: f, tar: tar.NewWriter(f),
-		tally: tally{Limits: c.limits}, buf: make([]byte, copySize),
-	}
+	return &packer{ctx: ctx, open: open, frames: newFrames(c, w), tally: tally{Limits: c.limits}, hash: sha256.New()}
 }
 
 // add packs the member of f's path and fills in its size and digest now, its
@@ -63,24 +56,36 @@ func (p *packer) content(f *File, modified time.Time, r io.Reader, size int64) e
 	if err := p.tally.add(f.Path, size); err != nil {
 		return err
 	}
-	if err := p.begin(size); err != nil {
+	if err := p.begin(f.Path, size, modified); err != nil {
 		return err
 	}
-	if err := p.tar.WriteHeader(header(f.Path, size, modified)); err != nil {
+	if err := p.frames.setLarge(size >= ownFrame); err != nil {
 		return err
 	}
 	p.placed = append(p.placed, placed{f, p.frames.n})
-	h := sha256.New()
-	r = &source{ctx: p.ctx, r: r}
-	n, err := io.CopyBuffer(io.MultiWriter(p.tar, h), io.LimitReader(r, size), p.buf)
+	if err := p.copy(f, r, size); err != nil {
+		return err
+	}
+	if err := p.frames.setLarge(false); err != nil {
+		return err
+	}
+	return p.pad(size)
+}
+
+// copy packs the content of a member and measures it.
+func (p *packer) copy(f *File, r io.Reader, size int64) error {
+	p.hash.Reset()
+	src := &source{ctx: p.ctx, r: r}
+	n, err := p.frames.copyFrom(src, size, p.hash)
 	if err != nil {
 		return err
 	}
 	if n < size {
 		return fmt.Errorf("ended after %d of %d bytes: %w: %w", n, size, ErrSize, io.ErrUnexpectedEOF)
 	}
-	f.Size, f.SHA256 = size, Digest(h.Sum(nil))
-	return atEnd(r, size)
+	f.Size = size
+	p.hash.Sum(f.SHA256[:0])
+	return atEnd(src, size)
 }
 
 func atEnd(r io.Reader, size int64) error {
@@ -95,26 +100,29 @@ func atEnd(r io.Reader, size int64) error {
 	}
 }
 
-// begin ends the frame begun where the member that follows should not share it.
-func (p *packer) begin(size int64) error {
-	if err := p.tar.Flush(); err != nil { // the padding of the member before
-		return err
-	}
-	large := size >= ownFrame
-	if large || p.large || len(p.frames.buf) >= sharedFrame {
-		if err := p.frames.cut(); err != nil {
+// begin ends the frame begun if it has enough, and writes the header of the member
+// that follows. That of a large one stands in the frame before its content, which
+// the zeros of headers and padding would keep from being stored.
+func (p *packer) begin(path string, size int64, modified time.Time) error {
+	f := p.frames
+	if !f.whole && len(f.buf) >= sharedFrame {
+		if err := f.cut(); err != nil {
 			return err
 		}
 	}
-	p.large = large
-	return nil
+	p.header = appendHeader(p.header[:0], path, size, modified)
+	return f.write(p.header)
 }
+
+// pad fills up the last block of a member of this size.
+func (p *packer) pad(size int64) error {
+	return p.frames.write(zeroBlock[:-size&(blockSize-1)])
+}
+
+var zeroBlock [2 * blockSize]byte
 
 // settle writes all that was added and fills in the places.
 func (p *packer) settle() error {
-	if err := p.tar.Flush(); err != nil {
-		return err
-	}
 	if err := p.frames.flush(); err != nil {
 		return err
 	}
@@ -135,19 +143,26 @@ func (p *packer) last(path string, raw []byte, modified time.Time) error {
 	if int64(len(raw)) > p.MaxManifest {
 		return fmt.Errorf("manifest of %d bytes, limit is %d: %w", len(raw), p.MaxManifest, ErrTooLarge)
 	}
-	p.frames.whole = true
-	if err := p.tar.WriteHeader(header(path, int64(len(raw)), modified)); err != nil {
+	f := p.frames
+	if err := f.cut(); err != nil {
 		return err
 	}
-	if _, err := p.tar.Write(raw); err != nil {
+	f.whole = true
+	if err := p.begin(path, int64(len(raw)), modified); err != nil {
 		return err
 	}
-	if err := p.tar.Close(); err != nil {
+	if err := f.write(raw); err != nil {
 		return err
 	}
-	if err := p.frames.flush(); err != nil {
+	if err := p.pad(int64(len(raw))); err != nil {
 		return err
 	}
-	_, err := p.frames.w.Write(p.frames.table.frame())
+	if err := f.write(zeroBlock[:]); err != nil { // the end of the archive
+		return err
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	_, err := f.w.Write(f.table.frame())
 	return err
 }

@@ -34,7 +34,7 @@ type Config struct {
 	ConfigPath       string        // where a host keeps the configuration of the new pond
 	SyncInterval     time.Duration // between two pulls of a host that follows; 0: not given
 	SwitchToPull     bool          // auto_switch_to_pull
-	CompressionLevel int           // zstd, 1 to 22; 0: default
+	CompressionLevel *int          // zstd, 1 to 22; 0: store; nil: not given
 
 	key, secret storage.Secret
 	text        []byte
@@ -148,13 +148,10 @@ func (f *fields) config(text []byte) (*Config, error) {
 		c.SyncInterval = time.Duration(*n) * time.Second
 	}
 	if n := f.CompressionLevel; n != nil {
-		if *n == 0 {
-			return nil, fmt.Errorf("%w: compression_level 0 (store) is not there yet; 1 to 22 are allowed", ErrUnsupported)
-		}
 		if *n < 0 || *n > 22 {
-			return nil, fmt.Errorf("%w: compression_level %d: 1 to 22 are allowed", ErrInvalidConfig, *n)
+			return nil, fmt.Errorf("%w: compression_level %d: 0 (store) to 22 are allowed", ErrInvalidConfig, *n)
 		}
-		c.CompressionLevel = *n
+		c.CompressionLevel = n
 	}
 	return c, c.checkPlace()
 }

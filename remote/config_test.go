@@ -72,6 +72,15 @@ func TestConfigWithoutModeGetsOne(t *testing.T) {
 	}
 }
 
+// A level that is not given is the default, and 0 is not that: it stores.
+func TestConfigLevel(t *testing.T) {
+	for text, want := range map[string]*int{"": nil, "compression_level: 0\n": new(0), "compression_level: 22\n": new(22)} {
+		c, err := remote.ParseConfig([]byte("storage_type: mem\n" + text))
+		require.NoError(t, err)
+		require.Equal(t, want, c.Options().CompressionLevel, text)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
@@ -89,8 +98,8 @@ func TestConfigRefuses(t *testing.T) {
 		"no bucket":         {"storage_type: s3\n", remote.ErrInvalidConfig, "needs bucket"},
 		"no path":           {"storage_type: local\n", remote.ErrInvalidConfig, "needs path"},
 		"url and bucket":    {"url: s3://b\nbucket: b\n", remote.ErrInvalidConfig, "url stands instead"},
-		"level":             {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "1 to 22"},
-		"level 0":           {"storage_type: mem\ncompression_level: 0\n", remote.ErrUnsupported, "not there yet"},
+		"level":             {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "0 (store) to 22"},
+		"negative level":    {"storage_type: mem\ncompression_level: -1\n", remote.ErrInvalidConfig, "0 (store) to 22"},
 		"interval":          {"storage_type: mem\nsync_interval: 0\n", remote.ErrInvalidConfig, "at least 1"},
 		"several stores":    {"storage_type: mem\nreplicas: [x]\n", remote.ErrUnsupported, "replicas"},
 		"selected paths":    {"storage_type: mem\ninclude_paths: [x]\n", remote.ErrUnsupported, "include_paths"},

@@ -24,8 +24,9 @@ type Options struct {
 	// Concurrency bounds how many versions are uploaded or fetched at once.
 	// Default: 4.
 	Concurrency int
-	// CompressionLevel of zstd, 1 to 22. Default: 3. Unused with a Codec.
-	CompressionLevel int
+	// CompressionLevel of zstd, 1 to 22, or 0 to store. Default (nil): as fast as
+	// pays, see bundle.Options. Unused with a Codec.
+	CompressionLevel *int
 	// Codec packs and unpacks bundles. Default: a bundle.Codec.
 	Codec BundleCodec
 	// Extra names the files outside the Delta log that a version needs.
