@@ -20,6 +20,12 @@ type Status struct {
 	// those that the table has and the store lacks.
 	Behind int64 `json:"behind"`
 	Ahead  int64 `json:"ahead"`
+	// Lost counts versions between store and table that the table's log no longer
+	// has; the next push goes on behind them and records the gap.
+	Lost int64 `json:"lost,omitempty"`
+	// Lag is how far behind the side is that lacks versions, as Behind or Ahead
+	// tell; not filled in if Diverged.
+	Lag Lag `json:"lag"`
 	// Safe is what SafeVersion returns; nil if nothing is safe.
 	Safe *deltalog.Version `json:"safe,omitempty"`
 	// Diverged: at the newest version that both have, the commits differ.
@@ -49,23 +55,47 @@ func (s *session) status(ctx context.Context) (Status, error) {
 	if err != nil && !errors.Is(err, ErrNoTable) {
 		return st, err
 	}
-	if err != nil {
-		st.Behind = int64(pos.next())
-		return st, nil
+	if err == nil {
+		return st, s.compare(ctx, &st, pos, tip)
 	}
+	if pos.some {
+		st.Behind = int64(pos.last - pos.identity.First + 1)
+		st.Lag, err = s.lagOfTable(ctx, pos.identity.First, pos.last)
+		return st, err
+	}
+	return st, nil
+}
+
+// compare fills in what takes a table that is at version tip.
+func (s *session) compare(ctx context.Context, st *Status, pos *position, tip deltalog.Version) error {
 	st.Local = &tip
 	st.Behind = max(0, int64(pos.next()-tip-1))
 	st.Ahead = max(0, int64(tip+1-pos.next()))
-	err = s.checkHistory(ctx, pos, tip)
+	err := s.findGap(ctx, pos, tip)
+	if err == nil {
+		err = s.checkHistory(ctx, pos, tip)
+	}
 	if errors.Is(err, ErrDiverged) {
 		st.Diverged = true
-		return st, nil
+		return nil
 	}
-	if err == nil && pos.some {
+	if err != nil {
+		return err
+	}
+	if gap := pos.gap; gap != nil {
+		st.Lost = int64(gap.version - gap.from)
+		st.Ahead -= st.Lost
+	}
+	if pos.some {
 		safe := min(tip, pos.last)
 		st.Safe = &safe
 	}
-	return st, err
+	if st.Behind > 0 {
+		st.Lag, err = s.lagOfTable(ctx, tip+1, pos.last)
+	} else {
+		st.Lag, err = s.lagOfStore(ctx, pos.next(), tip)
+	}
+	return err
 }
 
 // SafeVersion returns the newest version of the table that is in the store

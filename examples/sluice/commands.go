@@ -25,7 +25,7 @@ gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
 environment of each cloud.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
-6 unavailable, 7 not empty, 8 unsupported, 9 denied.`
+6 unavailable, 7 not empty, 8 unsupported, 9 denied, 10 behind.`
 
 // app is one invocation.
 type app struct {
@@ -251,32 +251,6 @@ func (a *app) printReport(r remote.Report) error {
 }
 
 func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
-
-func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "status TABLE URL", Short: "Compare TABLE with the store", Args: between(2, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), args[0], args[1], nil)
-			if err != nil {
-				return err
-			}
-			st, err := rep.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if a.json {
-				err = a.printJSON(st)
-			} else {
-				_, err = fmt.Fprintf(a.out, "local %s, store %s, %d behind, %d ahead\nsafe to vacuum and to clean up: %s\nlineage %s, table id %s\n",
-					versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead, versionText(st.Safe), st.Lineage, st.TableID)
-			}
-			if st.Diverged {
-				return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
-			}
-			return err
-		},
-	}
-}
 
 func versionText(v *deltalog.Version) string {
 	if v == nil {

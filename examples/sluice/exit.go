@@ -19,6 +19,7 @@ const (
 	exitNotEmpty    = 7
 	exitUnsupported = 8
 	exitDenied      = 9
+	exitBehind      = 10
 )
 
 // errUsage marks a command line that makes no sense.
@@ -41,6 +42,7 @@ func exitCode(err error) int {
 		{remote.ErrCorrupt, exitCorrupt},
 		{remote.ErrUnavailable, exitUnavailable},
 		{remote.ErrDenied, exitDenied},
+		{errBehind, exitBehind},
 	} {
 		if errors.Is(err, c.class) {
 			return c.code

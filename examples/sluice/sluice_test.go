@@ -17,7 +17,7 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		{nil, 0}, {errors.New("any"), 1}, {errUsage, 2}, {remote.ErrDiverged, 3}, {remote.ErrGap, 4},
-		{remote.ErrCorrupt, 5}, {remote.ErrUnavailable, 6}, {remote.ErrNotEmpty, 7}, {remote.ErrUnsupported, 8}, {remote.ErrDenied, 9},
+		{remote.ErrCorrupt, 5}, {remote.ErrUnavailable, 6}, {remote.ErrNotEmpty, 7}, {remote.ErrUnsupported, 8}, {remote.ErrDenied, 9}, {errBehind, 10},
 		{fmt.Errorf("%w: %w", remote.ErrNotEmpty, remote.ErrCorrupt), 7}, {remote.ErrEmptyStore, 1},
 	} {
 		require.Equal(t, c.want, exitCode(c.err), "%v", c.err)

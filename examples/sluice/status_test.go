@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestStatusMaxLag(t *testing.T) {
+	table, url := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	commit(t, table, "00000000000000000000.json", firstCommit)
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(table, "_delta_log/00000000000000000000.json"), old, old))
+	status := func(maxLag string) (int, string) {
+		var out, errOut bytes.Buffer
+		code := run(t.Context(), []string{"status", table, url, "--max-lag", maxLag}, &out, &errOut)
+		return code, out.String() + errOut.String()
+	}
+	code, text := status("30m")
+	require.Equal(t, exitBehind, code, text)
+	require.Contains(t, text, "local version 0, store none, 0 behind, 1 ahead")
+	require.Contains(t, text, "1h0m0s old, 30m0s are allowed")
+	code, text = status("2h")
+	require.Zero(t, code, text)
+	code, text = status("-1s")
+	require.Equal(t, exitUsage, code, text)
+
+	var out, errOut bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"push", table, url}, &out, &errOut), errOut.String())
+	code, text = status("0s")
+	require.Zero(t, code, text)
+}
