@@ -27,15 +27,17 @@ func (nilReader) Read([]byte) (int, error) { return 0, io.EOF }
 
 var sourceTime = time.Date(2020, 5, 6, 7, 8, 9, 123456000, time.UTC)
 
+// named says what a file is, without having staged it.
+func named(path, content string) Staged {
+	return Staged{Path: path, Size: int64(len(content)), SHA256: sha256.Sum256([]byte(content))}
+}
+
 // change returns a version that consists of these files, and a commit that
-// names them.
+// names them. Nothing is staged.
 func change(v Version, files map[string]string, commit string) Change {
-	staged := func(path, content string) Staged {
-		return Staged{Path: path, Size: int64(len(content)), SHA256: sha256.Sum256([]byte(content))}
-	}
-	c := Change{Version: v, Commit: staged(v.CommitPath(), commit), Modified: sourceTime}
+	c := Change{Version: v, Commit: named(v.CommitPath(), commit), Modified: sourceTime}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		c.Files = append(c.Files, staged(path, files[path]))
+		c.Files = append(c.Files, named(path, files[path]))
 	}
 	return c
 }
@@ -49,18 +51,48 @@ func commitOf(files map[string]string) string {
 	return text
 }
 
-func stageAll(t testing.TB, d *Dir, v Version, files map[string]string, commit string) {
-	for path, content := range files {
-		require.NoError(t, d.Stage(t.Context(), v, path, strings.NewReader(content)))
+// staged is change with everything staged.
+func staged(ctx context.Context, d *Dir, v Version, files map[string]string, commit string) (Change, error) {
+	c := change(v, files, commit)
+	var err error
+	for i, f := range c.Files {
+		if c.Files[i], err = d.Stage(ctx, f.Path, strings.NewReader(files[f.Path])); err != nil {
+			return c, err
+		}
 	}
-	require.NoError(t, d.Stage(t.Context(), v, v.CommitPath(), strings.NewReader(commit)))
+	c.Commit, err = d.Stage(ctx, v.CommitPath(), strings.NewReader(commit))
+	return c, err
+}
+
+func stageAll(t testing.TB, d *Dir, v Version, files map[string]string, commit string) Change {
+	c, err := staged(t.Context(), d, v, files, commit)
+	require.NoError(t, err)
+	return c
+}
+
+// applyOne applies one change.
+func applyOne(ctx context.Context, d *Dir, c Change) error {
+	n, err := d.Apply(ctx, Batch{Changes: []Change{c}})
+	if want := 1; err == nil && n != want {
+		return fmt.Errorf("%d applied, want %d", n, want)
+	}
+	return err
 }
 
 // apply stages and applies a version that adds these files.
 func apply(t testing.TB, d *Dir, v Version, files map[string]string) error {
-	commit := commitOf(files)
-	stageAll(t, d, v, files, commit)
-	return d.Apply(t.Context(), change(v, files, commit))
+	return applyOne(t.Context(), d, stageAll(t, d, v, files, commitOf(files)))
+}
+
+// requireNothingStaged: what was staged is used up.
+func requireNothingStaged(t testing.TB, d *Dir) {
+	t.Helper()
+	require.NoError(t, fs.WalkDir(os.DirFS(d.folder), stageDir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			err = fmt.Errorf("%s is there", path)
+		}
+		return err
+	}))
 }
 
 // tree returns the content of every file of the table, our own aside.
@@ -99,6 +131,16 @@ func requireNoVersion(t testing.TB, d *Dir) {
 	require.ErrorIs(t, err, ErrNoTable)
 }
 
+// unstaged returns c as change does.
+func unstaged(c Change) Change {
+	c.Commit.at = nil
+	c.Files = slices.Clone(c.Files)
+	for i := range c.Files {
+		c.Files[i].at = nil
+	}
+	return c
+}
+
 func TestApply(t *testing.T) {
 	d := newDir(t, nil)
 	want := map[string]string{}
@@ -108,9 +150,10 @@ func TestApply(t *testing.T) {
 		{"x=A%2FA/c d": "three", "x=1/e": "", "_change_data/cdc": "four"},
 	} {
 		v := Version(v)
-		stageAll(t, d, v, files, commitOf(files))
+		c := stageAll(t, d, v, files, commitOf(files))
+		assert.Equal(t, change(v, files, commitOf(files)), unstaged(c), "Stage says what it took")
 		assert.Equal(t, want, tree(t, d), "staging changes nothing")
-		require.NoError(t, d.Apply(t.Context(), change(v, files, commitOf(files))))
+		require.NoError(t, applyOne(t.Context(), d, c))
 		for path, content := range files {
 			want[path] = content
 		}
@@ -122,9 +165,7 @@ func TestApply(t *testing.T) {
 		require.Equal(t, want, tree(t, d))
 	}
 	requireTip(t, d, 2)
-	names, err := os.ReadDir(filepath.Join(d.folder, stageDir))
-	require.NoError(t, err)
-	assert.Empty(t, names, "what was staged is used up")
+	requireNothingStaged(t, d)
 	require.NoError(t, d.Discard(t.Context()))
 	require.NoDirExists(t, filepath.Join(d.folder, privateDir))
 	one, err := os.Stat(filepath.Join(d.folder, "x=1/y=2/b"))
@@ -141,11 +182,9 @@ func TestApplyAgain(t *testing.T) {
 	require.NoError(t, apply(t, d, 0, files))
 	before := tree(t, d)
 	require.NoError(t, apply(t, d, 0, files), "same content is success (H31)")
-	require.NoError(t, d.Apply(t.Context(), change(0, files, commitOf(files))), "staged or not")
+	require.NoError(t, applyOne(t.Context(), d, change(0, files, commitOf(files))), "staged or not")
 	require.Equal(t, before, tree(t, d))
-	names, err := os.ReadDir(filepath.Join(d.folder, stageDir))
-	require.NoError(t, err)
-	assert.Empty(t, names)
+	requireNothingStaged(t, d)
 }
 
 func TestApplyConflict(t *testing.T) {
@@ -195,8 +234,7 @@ func TestApplyOrphans(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDir(t, c.there)
-			stageAll(t, d, 0, wanted, c.commit)
-			err := d.Apply(t.Context(), change(0, wanted, c.commit))
+			err := applyOne(t.Context(), d, stageAll(t, d, 0, wanted, c.commit))
 			if c.err != nil {
 				if c.err == fs.ErrExist { // systems differ in what they call it
 					require.Error(t, err)
@@ -219,8 +257,7 @@ func TestApplyRemovedFile(t *testing.T) {
 	d := newDir(t, nil)
 	require.NoError(t, apply(t, d, 0, map[string]string{"a": "old"}))
 	commit := `{"remove":{"path":"a"}}`
-	stageAll(t, d, 1, nil, commit)
-	require.NoError(t, d.Apply(t.Context(), change(1, nil, commit)))
+	require.NoError(t, applyOne(t.Context(), d, stageAll(t, d, 1, nil, commit)))
 	require.ErrorIs(t, apply(t, d, 2, map[string]string{"a": "new"}), ErrConflict)
 	assert.Equal(t, "old", tree(t, d)["a"])
 	require.NoError(t, d.Discard(t.Context()))
@@ -271,32 +308,33 @@ func TestApplyChecksums(t *testing.T) {
 
 func TestApplyRefuses(t *testing.T) {
 	good := map[string]string{"a": "one"}
-	base := func() Change { return change(0, good, commitOf(good)) }
+	var commit1 Staged
 	for _, c := range []struct {
 		name string
 		edit func(*Change)
 		want error
 	}{
-		{"version before is missing", func(c *Change) { *c = change(1, good, commitOf(good)) }, fs.ErrNotExist},
+		{"version before is missing", func(c *Change) { c.Version = 1; c.Commit = commit1 }, fs.ErrNotExist},
 		{"negative version", func(c *Change) { c.Version = -1; c.Commit.Path = c.Version.CommitPath() }, ErrCorrupt},
 		{"commit elsewhere", func(c *Change) { c.Commit.Path = Version(1).CommitPath() }, ErrCorrupt},
 		{"traversal (H20)", func(c *Change) { c.Files[0].Path = "../a" }, ErrCorrupt},
 		{"into the log (H20)", func(c *Change) { c.Files[0].Path = Version(7).CommitPath() }, ErrCorrupt},
 		{"path twice", func(c *Change) { c.Files = append(c.Files, c.Files[0]) }, ErrCorrupt},
-		{"file not staged", func(c *Change) { c.Files[0].Path = "b" }, fs.ErrNotExist},
-		{"other bytes staged", func(c *Change) { c.Files[0].SHA256[0]++ }, fs.ErrNotExist},
+		{"file not staged", func(c *Change) { c.Files[0] = named("a", "one") }, fs.ErrNotExist},
+		{"commit not staged", func(c *Change) { c.Commit = named(c.Commit.Path, commitOf(good)) }, fs.ErrNotExist},
+		{"staged for another path", func(c *Change) { c.Files[0].Path = "b" }, ErrCorrupt},
+		{"other bytes staged", func(c *Change) { c.Files[0].SHA256[0]++ }, ErrCorrupt},
 		{"other length staged", func(c *Change) { c.Files[0].Size++ }, ErrCorrupt},
-		{"other commit staged", func(c *Change) { c.Commit.SHA256[0]++ }, fs.ErrNotExist},
+		{"other commit staged", func(c *Change) { c.Commit.SHA256[0]++ }, ErrCorrupt},
 		{"other length of commit staged", func(c *Change) { c.Commit.Size++ }, ErrCorrupt},
 		{"name too long (H22)", func(c *Change) { c.Files[0].Path = strings.Repeat("n", 256) }, ErrUnsupported},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDir(t, nil)
-			stageAll(t, d, 0, good, commitOf(good))
-			stageAll(t, d, 1, good, commitOf(good))
-			bad := base()
+			bad := stageAll(t, d, 0, good, commitOf(good))
+			commit1 = stageAll(t, d, 1, nil, commitOf(good)).Commit
 			c.edit(&bad)
-			require.ErrorIs(t, d.Apply(t.Context(), bad), c.want)
+			require.ErrorIs(t, applyOne(t.Context(), d, bad), c.want)
 			requireNoVersion(t, d)
 			require.Empty(t, tree(t, d)[Version(1).CommitPath()])
 			require.NoError(t, apply(t, d, 0, good), "and it is still possible to do it right")
@@ -308,22 +346,26 @@ func TestStage(t *testing.T) {
 	d := newDir(t, nil)
 	ctx := t.Context()
 	broken := errors.New("cable")
-	require.ErrorIs(t, d.Stage(ctx, 0, "a", io.MultiReader(strings.NewReader("one"), iotest.ErrReader(broken))), broken)
+	_, err := d.Stage(ctx, "a", io.MultiReader(strings.NewReader("one"), iotest.ErrReader(broken)))
+	require.ErrorIs(t, err, broken)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	require.ErrorIs(t, d.Stage(ended, 0, "a", strings.NewReader("one")), context.Canceled)
-	require.ErrorIs(t, d.Stage(ctx, 0, "../a", nilReader{}), ErrCorrupt)
-	require.ErrorIs(t, d.Stage(ctx, 0, Version(1).CommitPath(), nilReader{}), ErrCorrupt, "only its own commit")
-	if names, err := os.ReadDir(filepath.Join(d.folder, stageDir)); err == nil {
-		assert.Empty(t, names, "nothing is staged")
+	_, err = d.Stage(ended, "a", strings.NewReader("one"))
+	require.ErrorIs(t, err, context.Canceled)
+	for _, path := range []string{"../a", LogDir + "/x", "x/" + commitName(0) + "/../a", LogDir + "/x/" + commitName(0)} {
+		_, err = d.Stage(ctx, path, nilReader{})
+		require.ErrorIs(t, err, ErrCorrupt)
 	}
+	requireNothingStaged(t, d)
 
-	// The last bytes staged for a path do not decide: the digest does.
-	require.NoError(t, d.Stage(ctx, 0, "a", strings.NewReader("one")))
-	require.NoError(t, d.Stage(ctx, 0, "a", strings.NewReader("two")))
-	files := map[string]string{"a": "one"}
-	require.NoError(t, d.Stage(ctx, 0, Version(0).CommitPath(), strings.NewReader(commitOf(files))))
-	require.NoError(t, d.Apply(ctx, change(0, files, commitOf(files))))
+	// What was staged for a path last does not decide: the Staged does.
+	one, err := d.Stage(ctx, "a", strings.NewReader("one"))
+	require.NoError(t, err)
+	_, err = d.Stage(ctx, "a", strings.NewReader("two"))
+	require.NoError(t, err)
+	c := stageAll(t, d, 0, nil, commitOf(map[string]string{"a": "one"}))
+	c.Files = []Staged{one}
+	require.NoError(t, applyOne(ctx, d, c))
 	assert.Equal(t, "one", tree(t, d)["a"])
 	require.NoError(t, d.Discard(ctx))
 	require.NoError(t, d.Discard(ctx), "nothing to discard")
@@ -381,15 +423,11 @@ func commitFor(files map[string]string, operation string) string {
 }
 
 func stageAndApply(ctx context.Context, d *Dir, files map[string]string, commit string) error {
-	for path, content := range files {
-		if err := d.Stage(ctx, 0, path, strings.NewReader(content)); err != nil {
-			return err
-		}
-	}
-	if err := d.Stage(ctx, 0, Version(0).CommitPath(), strings.NewReader(commit)); err != nil {
+	c, err := staged(ctx, d, 0, files, commit)
+	if err != nil {
 		return err
 	}
-	return d.Apply(ctx, change(0, files, commit))
+	return applyOne(ctx, d, c)
 }
 
 // countdown is a context that ends when it has been asked n times.
@@ -418,8 +456,8 @@ func TestApplyBrokenOff(t *testing.T) {
 		require.NoError(t, apply(t, d, 0, first))
 		put(t, d, "p=2/c", "an orphan in the way")
 		commit := commitOf(second)
-		stageAll(t, d, 1, second, commit)
-		err := d.Apply(&countdown{Context: t.Context(), n: n}, change(1, second, commit))
+		c := stageAll(t, d, 1, second, commit)
+		err := applyOne(&countdown{Context: t.Context(), n: n}, d, c)
 		if err == nil {
 			require.Greater(t, n, 8, "it hardly ever looks")
 			requireTip(t, d, 1)
@@ -428,7 +466,7 @@ func TestApplyBrokenOff(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		requireTip(t, d, 0)
 		require.NoFileExists(t, filepath.Join(d.folder, filepath.FromSlash(Version(1).CommitPath())))
-		require.NoError(t, d.Apply(t.Context(), change(1, second, commit)), "what was staged or placed is still good")
+		require.NoError(t, applyOne(t.Context(), d, c), "what was staged or placed is still good")
 		got := tree(t, d)
 		for path, content := range second {
 			require.Equal(t, content, got[path])

@@ -9,8 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // checkpointOf reports whether path is that of a checkpoint's file in the log,
@@ -27,46 +25,61 @@ func checkpointOf(p string) (v Version, ok bool) {
 	return 0, false
 }
 
-// Place publishes data files of version v before its commit, those that were
-// staged under it. They are durable on return. It is for the many files of a
+// sidecars returns those of a checkpoint's files that readers do not see before
+// the checkpoint names them.
+func sidecars(checkpoint []Staged) []Staged {
+	var found []Staged
+	for _, f := range checkpoint {
+		if path.Dir(f.Path) == sidecarDir {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// Place publishes data files before the commit that names them. They are
+// durable on return, unless relaxed, as in Batch. It is for the many files of a
 // version that a replica begins with: no version names them yet, so readers do
 // not see them. Errors are those of Apply; a file of other bytes that is in the
 // way wraps ErrConflict.
-func (d *Dir) Place(ctx context.Context, v Version, files []Staged) (err error) {
-	root, err := d.make()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	unlock, err := lock(ctx, root)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock.Close()) }()
-	a := &application{Change: Change{Version: v, Files: files}, dir: d, root: root, touched: map[string]bool{}}
+func (d *Dir) Place(ctx context.Context, files []Staged, relaxed bool) error {
 	for _, f := range files {
-		if err := errors.Join(ctx.Err(), checkPath(f.Path)); err != nil {
+		if err := errors.Join(checkPath(f.Path), f.check()); err != nil {
 			return err
 		}
-		if err := a.publishFree(f); err != nil {
-			return fmt.Errorf("publish %s: %w", f.Path, err)
-		}
 	}
-	return a.syncTouched(ctx)
+	return d.work(ctx, relaxed, func(a *application) error {
+		if err := a.syncStaged(ctx, files); err != nil {
+			return err
+		}
+		none := &Change{}
+		for _, f := range files {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := a.publishFree(none, f); err != nil {
+				return err
+			}
+		}
+		return a.syncTouched(ctx)
+	})
 }
 
 // publishFree publishes a staged file where nothing else may be.
-func (a *application) publishFree(f Staged) error {
-	placed, err := a.publish(f)
+func (a *application) publishFree(c *Change, f Staged) error {
+	placed, err := a.publish(c, f)
 	if err == nil && !placed {
 		err = a.conflictAt(f)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", f.Path, err)
+	}
+	return nil
 }
 
 // checkBegin makes sure that the log has nothing but what the change may begin
 // above.
-func (a *application) checkBegin() error {
+func (a *application) checkBegin(c *Change) error {
 	l, err := readLog(a.root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -74,42 +87,39 @@ func (a *application) checkBegin() error {
 	if err != nil || len(l.commits) == 0 {
 		return err
 	}
-	if newest := l.commits[len(l.commits)-1]; !a.Jump || newest > a.Version {
-		return fmt.Errorf("%w: the log has version %d already and cannot begin at %d", ErrConflict, int64(newest), int64(a.Version))
+	if newest := l.commits[len(l.commits)-1]; !c.Jump || newest > c.Version {
+		return fmt.Errorf("%w: the log has version %d already and cannot begin at %d", ErrConflict, int64(newest), int64(c.Version))
 	}
 	return nil
 }
 
-// publishBeginning puts the files of the checkpoint into the log, sidecars
-// first: a checkpoint that names one that is missing is broken.
-func (a *application) publishBeginning(ctx context.Context) error {
-	for _, sidecars := range []bool{true, false} {
-		for _, f := range a.Checkpoint {
-			if (path.Dir(f.Path) == sidecarDir) != sidecars {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := a.publishFree(f); err != nil {
-				return fmt.Errorf("publish %s: %w", f.Path, err)
-			}
+// publishBeginning puts the files of the checkpoint into the log, durable before
+// the commit is seen. Its sidecars are there already: a checkpoint that names one
+// that is missing is broken.
+func (a *application) publishBeginning(c *Change) error {
+	if len(c.Checkpoint) == 0 {
+		return nil
+	}
+	for _, f := range c.Checkpoint {
+		if path.Dir(f.Path) == sidecarDir {
+			continue
+		}
+		if err := a.publishFree(c, f); err != nil {
+			return err
 		}
 	}
-	return nil
+	return a.syncLog()
 }
 
-// publishOlder puts the files of an earlier checkpoint into the log. It is only
-// a help, so where one of its names is taken the rest is left out, too.
-func (a *application) publishOlder(ctx context.Context) error {
-	files := slices.SortedFunc(slices.Values(a.Older), func(f, g Staged) int { // sidecars first
+// publishOlder puts the files of an earlier checkpoint into the log, whose
+// version is visible by now. It is only a help, so where one of its names is
+// taken the rest is left out, too.
+func (a *application) publishOlder(c *Change) error {
+	files := slices.SortedFunc(slices.Values(c.Older), func(f, g Staged) int { // sidecars first
 		return cmp.Or(cmp.Compare(len(path.Dir(g.Path)), len(path.Dir(f.Path))), cmp.Compare(f.Path, g.Path))
 	})
 	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		placed, err := a.publish(f)
+		placed, err := a.publish(c, f)
 		if err != nil {
 			return fmt.Errorf("publish %s: %w", f.Path, err)
 		}
@@ -123,15 +133,15 @@ func (a *application) publishOlder(ctx context.Context) error {
 // dropBelow removes from the log what lies below a version that it jumped to, as
 // metadata cleanup does. The newest checkpoint makes the log whole at any moment
 // of it.
-func (a *application) dropBelow(ctx context.Context) error {
-	if !a.Jump || len(a.Checkpoint) == 0 {
+func (a *application) dropBelow(ctx context.Context, c *Change) error {
+	if !c.Jump || len(c.Checkpoint) == 0 {
 		return nil
 	}
 	names, err := readNames(a.root, LogDir)
 	if err != nil {
 		return err
 	}
-	for _, name := range belowVersion(names, a.Version) {
+	for _, name := range belowVersion(names, c.Version) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -139,5 +149,5 @@ func (a *application) dropBelow(ctx context.Context) error {
 			return err
 		}
 	}
-	return atomicfile.SyncDir(a.root, LogDir)
+	return a.syncLog()
 }

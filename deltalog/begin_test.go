@@ -2,7 +2,7 @@ package deltalog
 
 import (
 	"context"
-	"crypto/sha256"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -24,11 +24,11 @@ func beginAt7(t testing.TB, d *Dir) Change {
 	t.Helper()
 	files := map[string]string{"x=1/a": "live"}
 	commit := commitOf(nil)
-	stageAll(t, d, 7, files, commit)
-	c := change(7, files, commit)
+	c := stageAll(t, d, 7, files, commit)
 	for path, content := range map[string]string{checkpoint7: "checkpoint", sidecar7: "sidecar"} {
-		require.NoError(t, d.Stage(t.Context(), 7, path, strings.NewReader(content)))
-		c.Checkpoint = append(c.Checkpoint, Staged{Path: path, Size: int64(len(content)), SHA256: sha256.Sum256([]byte(content))})
+		f, err := d.Stage(t.Context(), path, strings.NewReader(content))
+		require.NoError(t, err)
+		c.Checkpoint = append(c.Checkpoint, f)
 	}
 	return c
 }
@@ -36,14 +36,14 @@ func beginAt7(t testing.TB, d *Dir) Change {
 func TestApplyBeginsAtACheckpoint(t *testing.T) {
 	d := newDir(t, nil)
 	c := beginAt7(t, d)
-	require.NoError(t, d.Place(t.Context(), 7, c.Files))
+	require.NoError(t, d.Place(t.Context(), c.Files, false))
 	assert.Equal(t, map[string]string{"x=1/a": "live"}, tree(t, d), "files first, nothing of the log")
 	c.Files = nil
-	require.NoError(t, d.Apply(t.Context(), c))
+	require.NoError(t, applyOne(t.Context(), d, c))
 	want := map[string]string{"x=1/a": "live", checkpoint7: "checkpoint", sidecar7: "sidecar", c.Commit.Path: commitOf(nil)}
 	assert.Equal(t, want, tree(t, d))
 
-	require.NoError(t, d.Apply(t.Context(), c), "again")
+	require.NoError(t, applyOne(t.Context(), d, c), "again")
 	require.NoError(t, apply(t, d, 8, map[string]string{"b": "more"}), "the version after it")
 	assert.Equal(t, "more", tree(t, d)["b"])
 }
@@ -53,8 +53,8 @@ func TestApplyBeginsAtACheckpoint(t *testing.T) {
 func TestBeginningIsNeverSeenWithoutItsCheckpoint(t *testing.T) {
 	d := newDir(t, nil)
 	c := beginAt7(t, d)
-	c.Commit.SHA256[0] ^= 1 // was never staged, so the very last step fails
-	require.Error(t, d.Apply(t.Context(), c))
+	c.Older = []Staged{named(Version(5).CheckpointPath(), "never staged, so the last step before the commit fails")}
+	require.ErrorIs(t, applyOne(t.Context(), d, c), fs.ErrNotExist)
 	got := slices.Sorted(maps.Keys(tree(t, d)))
 	assert.Equal(t, []string{checkpoint7, sidecar7, "x=1/a"}, got)
 }
@@ -63,13 +63,13 @@ func TestApplyRefusesABeginningAboveALog(t *testing.T) {
 	d := newDir(t, nil)
 	require.NoError(t, apply(t, d, 0, map[string]string{"a": "one"}))
 	before := tree(t, d)
-	require.ErrorIs(t, d.Apply(t.Context(), beginAt7(t, d)), ErrConflict)
+	require.ErrorIs(t, applyOne(t.Context(), d, beginAt7(t, d)), ErrConflict)
 	assert.Equal(t, before, tree(t, d))
 
 	c := beginAt7(t, d)
 	c.Version = 8
 	c.Commit.Path = Version(8).CommitPath()
-	assert.ErrorIs(t, d.Apply(t.Context(), c), ErrCorrupt, "a checkpoint of another version")
+	assert.ErrorIs(t, applyOne(t.Context(), d, c), ErrCorrupt, "a checkpoint of another version")
 }
 
 // H37: a replica below a hole takes the version after it and drops its log
@@ -86,7 +86,7 @@ func TestApplyJumpsOverAHole(t *testing.T) {
 	}
 	c := beginAt7(t, d)
 	c.Jump = true
-	require.NoError(t, d.Apply(t.Context(), c))
+	require.NoError(t, applyOne(t.Context(), d, c))
 	var log []string
 	for name := range tree(t, d) {
 		if strings.HasPrefix(name, LogDir) {
@@ -100,22 +100,22 @@ func TestApplyJumpsOverAHole(t *testing.T) {
 	require.NoError(t, apply(t, d, 8, nil))
 	c = beginAt7(t, d)
 	c.Jump = true
-	require.NoError(t, d.Apply(t.Context(), c), "again")
-	c.Commit.SHA256[0] ^= 1
-	require.ErrorIs(t, d.Apply(t.Context(), c), ErrConflict)
+	require.NoError(t, applyOne(t.Context(), d, c), "again")
+	c.Commit = named(c.Commit.Path, "other")
+	require.ErrorIs(t, applyOne(t.Context(), d, c), ErrConflict)
 }
 
 func TestPlaceReplacesNothing(t *testing.T) {
 	d := newDir(t, map[string]string{"x=1/a": "other"})
 	c := beginAt7(t, d)
-	require.ErrorIs(t, d.Place(t.Context(), 7, c.Files), ErrConflict)
+	require.ErrorIs(t, d.Place(t.Context(), c.Files, false), ErrConflict)
 	assert.Equal(t, map[string]string{"x=1/a": "other"}, tree(t, d))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.ErrorIs(t, d.Place(ctx, 7, c.Files), context.Canceled)
+	assert.ErrorIs(t, d.Place(ctx, c.Files, false), context.Canceled)
 	c.Files[0].Path = "../x"
-	assert.ErrorIs(t, d.Place(t.Context(), 7, c.Files), ErrCorrupt)
+	assert.ErrorIs(t, d.Place(t.Context(), c.Files, false), ErrCorrupt)
 }
 
 func TestCheckpointOf(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -17,6 +18,9 @@ import (
 // processes may work on one folder.
 type Dir struct {
 	folder string // absolute
+
+	mu    sync.Mutex
+	stage *stage // nil until something is staged
 }
 
 // OpenDir returns the table in folder. The folder need not exist: the first
@@ -75,6 +79,19 @@ func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, 
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// contextReader ends a copy when ctx does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
 }
 
 // openRegular opens nothing but regular files: opening a pipe would block.
@@ -145,8 +162,7 @@ func onlyOurs(root *os.Root, s *State) error {
 		return nil
 	}
 	for _, name := range names {
-		// A process that was killed while it wrote the marker leaves a temporary.
-		if name != markerName && name != stageName && !atomicfile.IsTemp(name) {
+		if name != markerName && name != stageName {
 			s.Empty = false
 		}
 	}

@@ -8,32 +8,51 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"time"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
-// Apply publishes the staged files of c.Version and then, when all are
-// durable, its commit file by exclusive create, with c.Modified as its time. The
-// files of c.Checkpoint come between: a commit without the ones below it must
-// never be seen before the checkpoint that makes up for them, for some engines
-// would open the table with rows missing.
+// Apply publishes versions in order: the files of all, and when these are
+// durable their commit files, each by exclusive create and with Change.Modified
+// as its time. The files of a Change.Checkpoint come between: a commit without the
+// ones below it must never be seen before the checkpoint that makes up for them,
+// for some engines would open the table with rows missing.
 //
-// The same version with the same commit being there already is success. Wraps
+// It returns how many of the changes are visible, also with an error, which is
+// about the first of the others. The same version with the same commit being
+// there already is success, and so is a file with the same bytes. Wraps
 // ErrConflict if the version, or a file that another version names, is there
 // with other content; fs.ErrNotExist if the version before is not there and no
-// checkpoint makes up for it, or a
-// file was neither staged nor published before; ErrCorrupt if c makes no sense.
+// checkpoint makes up for it, or a file was neither staged nor published
+// before; ErrCorrupt if the batch makes no sense.
 //
-// After a failure the version is not visible, save when the very last step
-// fails, which makes its name durable; applying it again then settles it. What
-// was staged may be gone after a failure. Files that were published before it
-// are harmless: no version names them, and the next attempt takes them over.
-func (d *Dir) Apply(ctx context.Context, c Change) (err error) {
-	if err := c.check(); err != nil {
-		return err
+// All is durable on return, unless Batch.Relaxed; if only that fails, the error
+// comes with all versions visible, and applying them again settles it. What was
+// staged for a version that failed may be used up. Files that were published
+// before it are harmless: no version names them, and the next attempt takes them
+// over.
+func (d *Dir) Apply(ctx context.Context, b Batch) (applied int, err error) {
+	if err := b.check(); err != nil {
+		return 0, err
 	}
+	err = d.work(ctx, b.Relaxed, func(a *application) error {
+		applied, err = a.run(ctx, b.Changes)
+		return err
+	})
+	return applied, err
+}
+
+// application is one Apply or Place at work.
+type application struct {
+	dir     *Dir
+	root    *os.Root
+	relaxed bool
+	folders map[string]*atomicfile.Folder // open ones
+	touched map[string]bool               // folders whose names must be durable before a commit
+}
+
+// work lets f work on the table's folder, alone.
+func (d *Dir) work(ctx context.Context, relaxed bool, f func(*application) error) (err error) {
 	root, err := d.make()
 	if err != nil {
 		return err
@@ -44,12 +63,30 @@ func (d *Dir) Apply(ctx context.Context, c Change) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock.Close()) }()
-	a := &application{Change: c, dir: d, root: root, touched: map[string]bool{}}
-	return a.run(ctx)
+	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}}
+	defer func() { err = errors.Join(err, a.closeFolders()) }()
+	return f(a)
+}
+
+// check refuses a batch that no run of versions could be.
+func (b Batch) check() error {
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		if err := c.check(); err != nil {
+			return err
+		}
+		if i == 0 {
+			continue
+		}
+		if before := b.Changes[i-1].Version; c.Version != before+1 && (c.Version <= before || len(c.Checkpoint) == 0) {
+			return fmt.Errorf("%w: version %d follows %d in a batch", ErrCorrupt, int64(c.Version), int64(before))
+		}
+	}
+	return nil
 }
 
 // check refuses a change that no version could be.
-func (c Change) check() error {
+func (c *Change) check() error {
 	if c.Version < 0 || c.Commit.Path != c.Version.CommitPath() {
 		return fmt.Errorf("%w: %q as the commit of version %d", ErrCorrupt, c.Commit.Path, int64(c.Version))
 	}
@@ -73,161 +110,211 @@ func (c Change) check() error {
 			return fmt.Errorf("%w: %s as part of a checkpoint below version %d", ErrCorrupt, f.Path, int64(c.Version))
 		}
 	}
+	for _, f := range c.all() {
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// application is one Apply at work.
-type application struct {
-	Change
-	dir     *Dir
-	root    *os.Root
-	touched map[string]bool // folders whose names must be durable before the commit
+// check makes sure that what was staged is what is to be published.
+func (f Staged) check() error {
+	if f.at == nil {
+		return nil
+	}
+	is := f.at.is
+	if is.Path != f.Path || is.Size != f.Size || is.SHA256 != f.SHA256 {
+		return fmt.Errorf("%w: %s of %d bytes, sha256 %x, was staged as %s of %d bytes, sha256 %x", ErrCorrupt, f.Path, f.Size, f.SHA256, is.Path, is.Size, is.SHA256)
+	}
+	return nil
 }
 
-// run is in the order that a crash at any point leaves the version either
-// absent or complete: files, folders, commit.
-func (a *application) run(ctx context.Context) error {
-	there, err := a.isApplied()
+// run applies the changes in rounds. One is enough, unless a version begins the
+// log or has something in its way: then all below it must be visible first.
+func (a *application) run(ctx context.Context, changes []Change) (applied int, err error) {
+	for applied < len(changes) && err == nil {
+		var n int
+		n, err = a.round(ctx, changes[applied:])
+		applied += n
+	}
+	return applied, err
+}
+
+// round applies the first change and as many of the others as can go with it.
+// The order is such that a crash at any point leaves each version either absent
+// or complete: bytes, files, folders, commits. Bytes come first, so that no name
+// is ever seen, after a crash, on half a file.
+func (a *application) round(ctx context.Context, changes []Change) (int, error) {
+	first := &changes[0]
+	there, err := a.isApplied(first)
+	if err != nil {
+		return 0, err
+	}
+	if there {
+		return 1, errors.Join(removeStaged(first.all()), a.dropBelow(ctx, first))
+	}
+	if err := a.checkPrevious(first); err != nil {
+		return 0, err
+	}
+	placed, err := a.placeAll(ctx, changes)
+	if placed == 0 || ctx.Err() != nil {
+		return 0, errors.Join(err, ctx.Err())
+	}
+	n, cerr := a.commitAll(ctx, changes[:placed])
+	if cerr != nil {
+		return n, cerr
+	}
+	return n, err
+}
+
+// placeAll puts the files of changes in place. placed says how many of the
+// changes have theirs; an error is about the one after these.
+func (a *application) placeAll(ctx context.Context, changes []Change) (placed int, err error) {
+	ready, err := setTimes(changes)
+	if ready == 0 {
+		return 0, err
+	}
+	var files []Staged
+	for i := range changes[:ready] {
+		files = append(files, changes[i].all()...)
+	}
+	if serr := a.syncStaged(ctx, files); serr != nil {
+		return 0, serr
+	}
+	for i := range changes[:ready] {
+		switch done, perr := a.publishFiles(ctx, &changes[i], i == 0); {
+		case perr != nil:
+			return i, perr
+		case !done:
+			return i, nil
+		}
+	}
+	return ready, err
+}
+
+// setTimes gives the staged commits their times, before anybody sees them: Delta
+// reads the time of a version from it. It returns how many have theirs, and the
+// error of the one after these.
+func setTimes(changes []Change) (int, error) {
+	for i := range changes {
+		c := &changes[i]
+		if c.Commit.at == nil {
+			return i, fmt.Errorf("%s was not staged: %w", c.Commit.Path, fs.ErrNotExist)
+		}
+		if err := c.Commit.at.SetTime(c.Commit.at.name, c.Modified); err != nil {
+			return i, fmt.Errorf("%s: %w", c.Commit.Path, err)
+		}
+	}
+	return len(changes), nil
+}
+
+// commitAll makes the versions visible, whose files are in place, and returns
+// how many are. That a log's folder keeps the order of names, so that a crash of
+// the system leaves no hole in it, is asked of the file system, as all do that
+// have a journal or never change in place.
+func (a *application) commitAll(ctx context.Context, changes []Change) (n int, err error) {
+	if _, err := a.folder(LogDir); err != nil { // it may be new
+		return 0, err
+	}
+	if err := a.syncTouched(ctx); err != nil {
+		return 0, err
+	}
+	for i := range changes {
+		if err = a.commit(&changes[i]); err != nil {
+			break
+		}
+		n++
+	}
+	if n > 0 {
+		err = errors.Join(err, a.syncLog())
+	}
+	for i := range changes[:n] {
+		err = errors.Join(err, a.dropBelow(ctx, &changes[i]))
+	}
+	return n, err
+}
+
+// commit makes one version visible.
+func (a *application) commit(c *Change) error {
+	if err := a.publishBeginning(c); err != nil {
+		return err
+	}
+	if err := a.publishOlder(c); err != nil {
+		return err
+	}
+	if err := a.removeChecksum(c, c.Commit.Path); err != nil {
+		return err
+	}
+	log, err := a.folder(LogDir)
 	if err != nil {
 		return err
 	}
-	if there {
-		return errors.Join(a.removeStaged(), a.dropBelow(ctx))
-	}
-	if err := a.checkPrevious(); err != nil {
+	err = c.Commit.at.MoveNew(c.Commit.at.name, log, path.Base(c.Commit.Path))
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := a.publishFiles(ctx); err != nil {
+	// Somebody who does not know the lock was faster, such as the host itself.
+	if _, err := a.isApplied(c); err != nil {
 		return err
 	}
-	if err := a.publishBeginning(ctx); err != nil {
-		return err
-	}
-	if err := a.publishOlder(ctx); err != nil {
-		return err
-	}
-	if err := a.makeDir(LogDir); err != nil {
-		return err
-	}
-	if err := a.syncTouched(ctx); err != nil {
-		return err
-	}
-	if err := a.publishCommit(); err != nil {
-		return err
-	}
-	return a.dropBelow(ctx)
+	return removeStaged([]Staged{c.Commit})
 }
 
 // isApplied reports whether the version is there with the same commit. That
 // its name is durable is made sure of once more: the attempt that published it
 // may have failed at just that.
-func (a *application) isApplied() (bool, error) {
-	got, err := hashFile(a.root, a.Commit.Path)
+func (a *application) isApplied(c *Change) (bool, error) {
+	got, err := hashFile(a.root, c.Commit.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil && got != a.Commit.SHA256 {
-		err = conflict(a.Commit, got)
+	if err == nil && got != c.Commit.SHA256 {
+		err = conflict(c.Commit, got)
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, atomicfile.SyncDir(a.root, LogDir)
+	return true, a.syncLog()
+}
+
+// syncLog makes the names in the log durable.
+func (a *application) syncLog() error {
+	if a.relaxed {
+		return nil
+	}
+	log, err := a.folder(LogDir)
+	if err != nil {
+		return err
+	}
+	return log.Sync()
 }
 
 func conflict(want Staged, got [sha256.Size]byte) error {
 	return fmt.Errorf("%w: %s has sha256 %x, to be applied is %x", ErrConflict, want.Path, got, want.SHA256)
 }
 
-func (a *application) checkPrevious() error {
-	if len(a.Checkpoint) > 0 {
-		return a.checkBegin()
+func (a *application) checkPrevious(c *Change) error {
+	if len(c.Checkpoint) > 0 {
+		return a.checkBegin(c)
 	}
-	if a.Version == 0 {
+	if c.Version == 0 {
 		return nil
 	}
-	if _, err := a.root.Lstat((a.Version - 1).CommitPath()); err != nil {
+	if _, err := a.root.Lstat((c.Version - 1).CommitPath()); err != nil {
 		return fmt.Errorf("the version before: %w", err)
 	}
 	return nil
 }
 
-// touch notes that names on the way to a file may be new. All folders above it
-// count: an attempt that crashed may have made them and not synced them.
-func (a *application) touch(file string) {
-	for dir := path.Dir(file); !a.touched[dir]; dir = path.Dir(dir) {
-		a.touched[dir] = true // ends at ".", whose folder is "."
-	}
-}
-
-func (a *application) makeDir(dir string) error {
-	a.touch(dir)
-	return a.root.MkdirAll(dir, 0o755)
-}
-
-// syncTouched syncs each folder once, however many files went there.
-func (a *application) syncTouched(ctx context.Context) error {
-	for dir := range a.touched {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := atomicfile.SyncDir(a.root, dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// publishCommit makes the version visible. The time is set before that: Delta
-// reads the time of the version from it.
-func (a *application) publishCommit() error {
-	staged := stagePath(a.Version, a.Commit.Path, a.Commit.SHA256)
-	if err := checkStaged(a.root, staged, a.Commit); err != nil {
-		return err
-	}
-	if err := setTime(a.root, staged, a.Modified); err != nil {
-		return err
-	}
-	if err := a.removeChecksum(a.Commit.Path); err != nil {
-		return err
-	}
-	err := atomicfile.PublishNew(a.root, staged, a.Commit.Path)
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// Somebody who does not know the lock was faster, such as the host itself.
-	_, err = a.isApplied()
-	return err
-}
-
-// setTime durably sets the modification time of a file.
-func setTime(root *os.Root, name string, t time.Time) error {
-	if err := root.Chtimes(name, time.Time{}, t); err != nil {
-		return err
-	}
-	return syncFile(root, name)
-}
-
-// syncFile makes a file's bytes and time durable. Windows does not sync what is
-// open only for reading.
-func syncFile(root *os.Root, name string) error {
-	f, err := root.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
-
-// removeStaged removes what was staged for a version that turned out to be
+// removeStaged removes what was staged for nothing, because it turned out to be
 // there already.
-func (a *application) removeStaged() error {
-	for _, f := range slices.Concat(a.Files, a.Checkpoint, a.Older, []Staged{a.Commit}) {
-		err := a.root.Remove(stagePath(a.Version, f.Path, f.SHA256))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+func removeStaged(files []Staged) error {
+	for _, f := range files {
+		if f.at == nil {
+			continue
+		}
+		if err := f.at.Remove(f.at.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

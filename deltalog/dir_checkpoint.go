@@ -1,12 +1,14 @@
 package deltalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -19,14 +21,13 @@ func (v Version) CheckpointPath() string {
 
 // WriteCheckpoint writes the classic checkpoint of a version, whose commit must
 // be there, and then points _last_checkpoint at it, unless that names a newer
-// checkpoint that is there. It must not be called at the same time as Discard.
+// checkpoint that is there.
 //
 // The checkpoint becomes visible whole or not at all and never replaces one: an
 // error wraps fs.ErrExist if the version has a classic checkpoint. Other errors
 // are those of Dir.Snapshot and Snapshot.WriteCheckpoint. After an error the
 // checkpoint is either not there, or whole and only not named as the last one,
-// which readers do without. A process that is
-// killed leaves a hidden file in the log's folder, which Discard removes.
+// which readers do without.
 func (d *Dir) WriteCheckpoint(ctx context.Context, v Version, opts *SnapshotOptions) (CheckpointInfo, error) {
 	root, err := d.open()
 	if err != nil {
@@ -96,7 +97,7 @@ func SnapshotIfDue(ctx context.Context, log LogFiles, v Version, opts *SnapshotO
 
 // publishSnapshot writes the checkpoint of s, which it closes, and points at it.
 func (d *Dir) publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
-	info, err := publishCheckpoint(ctx, root, s)
+	info, err := d.publishCheckpoint(ctx, s)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return CheckpointInfo{}, err
 	}
@@ -107,25 +108,34 @@ func (d *Dir) publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (
 }
 
 // publishCheckpoint gives the checkpoint its name when its bytes are durable.
-func publishCheckpoint(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
+func (d *Dir) publishCheckpoint(ctx context.Context, snapshot *Snapshot) (CheckpointInfo, error) {
 	r, w := io.Pipe()
 	done := make(chan CheckpointInfo, 1)
 	go func() {
-		info, err := s.WriteCheckpoint(w)
+		info, err := snapshot.WriteCheckpoint(w)
 		w.CloseWithError(err) // always nil
 		done <- info
 	}()
-	temp, _, err := atomicfile.WriteTemp(root, LogDir, contextReader{ctx, r})
+	final := snapshot.Version.CheckpointPath()
+	err := d.putAside(ctx, r, func(s *stage, f *stagedFile) error {
+		if err := removeChecksum(s.top, final); err != nil {
+			return err
+		}
+		log, err := atomicfile.OpenFolder(s.top, LogDir)
+		if err != nil {
+			return err
+		}
+		if err = s.MoveNew(f.name, log, path.Base(final)); err == nil {
+			err = log.Sync()
+		}
+		return errors.Join(err, log.Close())
+	})
 	r.CloseWithError(err) // lets the writer end; always nil
 	info := <-done
 	if err != nil {
 		return CheckpointInfo{}, err
 	}
-	final := s.Version.CheckpointPath()
-	if err := removeChecksum(root, final); err != nil {
-		return CheckpointInfo{}, errors.Join(err, root.Remove(temp))
-	}
-	return info, atomicfile.PublishNew(root, temp, final)
+	return info, nil
 }
 
 // pointAt makes the checkpoint the last one, when it is durable.
@@ -137,5 +147,10 @@ func (d *Dir) pointAt(ctx context.Context, root *os.Root, info CheckpointInfo) e
 	if err := root.Remove(LogDir + "/._last_checkpoint.crc"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return atomicfile.WriteFile(root, LastCheckpointPath, text)
+	return d.putAside(ctx, bytes.NewReader(text), func(s *stage, f *stagedFile) error {
+		if err := s.top.Rename(s.path+"/"+f.name, LastCheckpointPath); err != nil {
+			return err
+		}
+		return atomicfile.SyncDir(s.top, LogDir)
+	})
 }

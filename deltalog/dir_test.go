@@ -181,7 +181,6 @@ func TestState(t *testing.T) {
 		{"staged", map[string]string{stageDir + "/x": ""}, State{Empty: true}},
 		{"marker", map[string]string{markerPath: "note"}, State{Empty: true, Marker: []byte("note")}},
 		{"empty marker", map[string]string{markerPath: ""}, State{Empty: true, Marker: []byte{}}},
-		{"temporary of ours", map[string]string{privateDir + "/.sluice-tmp-X": ""}, State{Empty: true}},
 		{"any file (H39)", map[string]string{"f": ""}, State{}},
 		{"dot file (H39)", map[string]string{".f": ""}, State{}},
 		{"empty folder (H39)", map[string]string{"lost+found/x": ""}, State{}},
@@ -214,18 +213,6 @@ func TestMarker(t *testing.T) {
 	entries, err := os.ReadDir(d.folder)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "nothing of ours is left")
-}
-
-// TestKilledWhileTheMarkerWasWritten: the half-written marker is ours, so init
-// may begin again, and it goes.
-func TestKilledWhileTheMarkerWasWritten(t *testing.T) {
-	half := privateDir + "/.sluice-tmp-XYZ"
-	d := newDir(t, map[string]string{half: "{"})
-	require.NoError(t, d.SetMarker(t.Context(), []byte("{}")))
-	require.NoError(t, d.Discard(t.Context()))
-	require.NoFileExists(t, filepath.Join(d.folder, half))
-	require.NoError(t, d.SetMarker(t.Context(), nil))
-	require.NoDirExists(t, filepath.Join(d.folder, privateDir))
 }
 
 // TestReplacedFolder: a table that is dropped and made again at its path is

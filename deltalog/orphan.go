@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-
-	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // replaceOrphans replaces files that are in the way with other bytes, if they
@@ -14,8 +12,8 @@ import (
 // names them and no commit of the table does. Otherwise nothing is replaced and
 // the error wraps ErrConflict. A file that no commit names at all is the
 // host's own, immutable by its name, and is never replaced.
-func (a *application) replaceOrphans(ctx context.Context, files []Staged) error {
-	own, err := a.stagedPaths()
+func (a *application) replaceOrphans(ctx context.Context, c *Change, files []Staged) error {
+	own, err := stagedPaths(c)
 	if err != nil {
 		return err
 	}
@@ -33,7 +31,7 @@ func (a *application) replaceOrphans(ctx context.Context, files []Staged) error 
 		}
 	}
 	for _, f := range files {
-		if err := a.replace(ctx, f); err != nil {
+		if err := a.replace(ctx, c, f); err != nil {
 			return fmt.Errorf("replace %s: %w", f.Path, err)
 		}
 	}
@@ -49,26 +47,26 @@ func (a *application) conflictAt(f Staged) error {
 }
 
 // replace removes the orphan first, so that its Hadoop checksums go as well.
-func (a *application) replace(ctx context.Context, f Staged) error {
+func (a *application) replace(ctx context.Context, c *Change, f Staged) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := a.root.Remove(f.Path); err != nil {
 		return err
 	}
-	if err := a.removeChecksum(f.Path); err != nil {
+	if err := a.removeChecksum(c, f.Path); err != nil {
 		return err
 	}
-	staged := stagePath(a.Version, f.Path, f.SHA256)
-	if err := a.root.Link(staged, f.Path); err != nil {
-		return atomicfile.LinkError(err)
+	folder, err := a.folder(path.Dir(f.Path))
+	if err != nil {
+		return err
 	}
-	return a.root.Remove(staged)
+	return f.at.MoveNew(f.at.name, folder, path.Base(f.Path))
 }
 
 // stagedPaths returns the paths that the commit to be applied names.
-func (a *application) stagedPaths() (map[string]bool, error) {
-	f, err := a.root.Open(stagePath(a.Version, a.Commit.Path, a.Commit.SHA256))
+func stagedPaths(of *Change) (map[string]bool, error) {
+	f, err := of.Commit.at.open()
 	if err != nil {
 		return nil, err
 	}

@@ -2,13 +2,18 @@ package deltalog
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -21,74 +26,188 @@ const (
 	markerPath = privateDir + "/" + markerName
 )
 
-// stagePath is where the bytes with this digest lie that were staged for path.
-// The digest is part of the name, so that what is applied is what was asked
-// for, whoever staged other bytes for the same path meanwhile. The path is, so
-// that two equal files of a table do not become one file with two names.
-func stagePath(v Version, path string, digest [sha256.Size]byte) string {
-	h := sha256.New()
-	h.Write(digest[:])
-	h.Write([]byte(path))
-	return stageDir + "/" + v.String() + "-" + hex.EncodeToString(h.Sum(nil))
+// stage is a folder of our own below .sluice/stage, where files lie until they
+// are published. It is locked as long as it is open, so that others can tell it
+// from one that a dead process left.
+type stage struct {
+	*atomicfile.Folder
+	top  *os.Root // of the table
+	lock io.Closer
+	path string
+	last atomic.Int64 // number of files so far; they are named by number
 }
 
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+// newStage makes a stage in the table's folder, which is made if need be.
+func (d *Dir) newStage(ctx context.Context) (_ *stage, err error) {
+	top, err := d.make()
+	if err != nil {
+		return nil, err
 	}
-	return c.r.Read(p)
+	s := &stage{top: top, path: stageDir + "/" + rand.Text()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	// Under the table's lock nobody takes the new folder for a dead one, or
+	// removes the one above it.
+	unlock, err := lock(ctx, top)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock.Close()) }()
+	if err := top.MkdirAll(s.path, 0o755); err != nil {
+		return nil, err
+	}
+	if s.Folder, err = atomicfile.OpenFolder(top, s.path); err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockFolder(top, s.path); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Stage keeps the bytes of one file of version v aside, invisible to readers
-// of the table. path is decoded; the commit's is v.CommitPath(), a checkpoint's
-// files have their names in the log, and for every other the errors are those of
-// DecodePath. The bytes are durable on return;
-// their name becomes so when Apply publishes it. Staging a path again with
-// other bytes keeps both, and Apply takes those whose digest it is given. If r
-// fails, its error is returned and nothing is staged.
-func (d *Dir) Stage(ctx context.Context, v Version, path string, r io.Reader) error {
-	if _, ok := checkpointOf(path); !ok && path != v.CommitPath() {
-		if err := checkPath(path); err != nil {
-			return err
+// lockFolder locks a folder of the table, or returns errLocked.
+func lockFolder(top *os.Root, dir string) (io.Closer, error) {
+	root, err := top.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() // the lock outlives it
+	return tryLock(root)
+}
+
+// close gives up what was staged, for others to remove.
+func (s *stage) close() error {
+	var err error
+	if s.lock != nil {
+		err = s.lock.Close()
+	}
+	if s.Folder != nil {
+		err = errors.Join(err, s.Folder.Close())
+	}
+	return errors.Join(err, s.top.Close())
+}
+
+// remove closes the stage and removes it and what was left in it.
+func (s *stage) remove() error {
+	return errors.Join(s.top.RemoveAll(s.path), s.close())
+}
+
+// stagedFile is where a staged file lies and what it is.
+type stagedFile struct {
+	*stage
+	name string
+	is   Staged // without at
+}
+
+func (f *stagedFile) open() (*os.File, error) { return f.top.Open(f.path + "/" + f.name) }
+
+// buffers are for copying.
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// write stages all of r.
+func (s *stage) write(ctx context.Context, path string, r io.Reader) (Staged, error) {
+	name := strconv.FormatInt(s.last.Add(1), 10)
+	f, err := s.Create(name)
+	if err != nil {
+		return Staged{}, err
+	}
+	sum := sha256.New()
+	size, err := copyHashed(f, sum, contextReader{ctx, r})
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return Staged{}, errors.Join(err, s.Remove(name))
+	}
+	staged := Staged{Path: path, Size: size}
+	sum.Sum(staged.SHA256[:0])
+	staged.at = &stagedFile{s, name, staged}
+	return staged, nil
+}
+
+// copyHashed copies r to w and sum.
+func copyHashed(w io.Writer, sum hash.Hash, r io.Reader) (size int64, err error) {
+	buffer := buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buffer)
+	for {
+		n, rerr := r.Read(buffer[:])
+		sum.Write(buffer[:n]) // never fails
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return size, err
+			}
+		}
+		size += int64(n)
+		if rerr == io.EOF {
+			return size, nil
+		}
+		if rerr != nil {
+			return size, rerr
 		}
 	}
-	root, err := d.make()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := atomicfile.MkdirAll(root, stageDir); err != nil {
-		return err
-	}
-	hash := sha256.New()
-	temp, _, err := atomicfile.WriteTemp(root, stageDir, io.TeeReader(contextReader{ctx, r}, hash))
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", path, err)
-	}
-	staged := stagePath(v, path, [sha256.Size]byte(hash.Sum(nil)))
-	// Not by renaming: what has this name already has these bytes, and another
-	// Apply may be about to link it.
-	err = root.Link(temp, staged)
-	if errors.Is(err, fs.ErrExist) {
-		err = nil
-	}
-	if err := errors.Join(atomicfile.LinkError(err), root.Remove(temp)); err != nil {
-		return fmt.Errorf("stage %s: %w", path, err)
-	}
-	return nil
 }
 
-// Discard removes whatever is staged, and what processes that were killed left
-// of files they were writing. Nothing may be staged and no checkpoint written at
-// the same time.
-func (d *Dir) Discard(ctx context.Context) error {
+// Stage keeps the bytes of one file aside, invisible to readers of the table,
+// and says what they are. path is decoded; a version's commit and the files of
+// checkpoints have their names in the log, and for every other the errors are
+// those of DecodePath. The bytes are not durable yet: Apply and Place make them
+// so before they give them their name. Any number of files may be staged at
+// once, also several for one path. If r fails, its error is returned and nothing
+// is staged.
+func (d *Dir) Stage(ctx context.Context, path string, r io.Reader) (Staged, error) {
+	if !isLogFile(path) {
+		if err := checkPath(path); err != nil {
+			return Staged{}, err
+		}
+	}
+	s, err := d.openStage(ctx)
+	if err != nil {
+		return Staged{}, err
+	}
+	staged, err := s.write(ctx, path, r)
+	if err != nil {
+		return Staged{}, fmt.Errorf("stage %s: %w", path, err)
+	}
+	return staged, nil
+}
+
+// isLogFile reports whether p is the path of a commit or of a checkpoint's file.
+func isLogFile(p string) bool {
+	if _, ok := checkpointOf(p); ok {
+		return true
+	}
+	dir, name := path.Split(p)
+	_, ok := ParseCommitName(name)
+	return ok && dir == LogDir+"/"
+}
+
+// openStage returns the stage of d, which stays until Discard.
+func (d *Dir) openStage(ctx context.Context) (*stage, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stage != nil {
+		return d.stage, nil
+	}
+	s, err := d.newStage(ctx)
+	if err == nil {
+		d.stage = s
+	}
+	return s, err
+}
+
+// Discard removes whatever was staged through d, and what processes that are
+// gone left. Nothing may be staged or applied through d at the same time. What
+// others have staged who are alive, in this process or another, stays; only
+// where the system has no locks (Windows, some network file systems) one process
+// alone may work on a replica.
+func (d *Dir) Discard(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.dropStage(); err != nil {
 		return err
 	}
 	root, err := d.open()
@@ -99,73 +218,82 @@ func (d *Dir) Discard(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	if err := errors.Join(root.RemoveAll(stageDir), removeTemps(root, privateDir), removeTemps(root, LogDir)); err != nil {
+	unlock, err := lock(ctx, root)
+	if err != nil {
 		return err
 	}
-	return tidy(root)
+	defer func() { err = errors.Join(err, unlock.Close()) }()
+	return errors.Join(removeDead(root), tidy(root))
 }
 
-// removeTemps removes what a process that was killed left half-written in dir.
-func removeTemps(root *os.Root, dir string) error {
-	names, err := readNames(root, dir)
+func (d *Dir) dropStage() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.stage
+	if s == nil {
+		return nil
+	}
+	d.stage = nil
+	return s.remove()
+}
+
+// removeDead removes the stages that nobody holds.
+func removeDead(root *os.Root) error {
+	names, err := readNames(root, stageDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, name := range names {
-		if atomicfile.IsTemp(name) {
-			err = errors.Join(err, root.Remove(dir+"/"+name))
+		err = errors.Join(err, removeIfDead(root, stageDir+"/"+name))
+	}
+	return err
+}
+
+func removeIfDead(root *os.Root, dir string) error {
+	held, err := lockFolder(root, dir)
+	if errors.Is(err, errLocked) {
+		return nil
+	}
+	if err != nil { // no folder, so nobody's stage
+		return root.RemoveAll(dir)
+	}
+	return errors.Join(root.RemoveAll(dir), held.Close())
+}
+
+// putAside writes one small file through a stage of its own and makes it
+// durable, then lets put give it its name.
+func (d *Dir) putAside(ctx context.Context, r io.Reader, put func(s *stage, f *stagedFile) error) (err error) {
+	s, err := d.newStage(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.retire(ctx)) }()
+	f, err := s.write(ctx, "", r)
+	if err != nil {
+		return err
+	}
+	if err := s.SyncFile(f.at.name); err != nil {
+		return err
+	}
+	return put(s, f.at)
+}
+
+// retire removes the stage and the folders above it that it leaves empty.
+func (s *stage) retire(ctx context.Context) error {
+	unlock, err := lock(context.WithoutCancel(ctx), s.top)
+	if err != nil {
+		return errors.Join(err, s.remove())
+	}
+	return errors.Join(s.top.RemoveAll(s.path), tidy(s.top), unlock.Close(), s.close())
+}
+
+// tidy removes our folders if nothing is in them.
+func tidy(root *os.Root) error {
+	for _, dir := range []string{stageDir, privateDir} {
+		err := root.Remove(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) { // the latter: it is not empty
+			return err
 		}
 	}
-	return err
-}
-
-// SetMarker durably keeps a small note beside the table; nil removes it.
-// Nothing may be staged while it is removed.
-func (d *Dir) SetMarker(ctx context.Context, note []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if note == nil {
-		return d.removeMarker()
-	}
-	root, err := d.make()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := atomicfile.MkdirAll(root, privateDir); err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(root, markerPath, note)
-}
-
-func (d *Dir) removeMarker() error {
-	root, err := d.open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	err = root.Remove(markerPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.SyncDir(root, privateDir); err != nil {
-		return err
-	}
-	return tidy(root)
-}
-
-// tidy removes the private folder if nothing is in it.
-func tidy(root *os.Root) error {
-	err := root.Remove(privateDir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) { // the latter: it is not empty
-		return nil
-	}
-	return err
+	return nil
 }

@@ -3,6 +3,7 @@ package deltalog
 import (
 	"crypto/sha256"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -13,11 +14,14 @@ type CommitFile struct {
 	Modified time.Time // the file's modification time
 }
 
-// Staged names a file that was staged for a version and what it must be.
+// Staged is one file that Dir.Stage keeps aside: what it is, and where it lies.
+// One that was put together by hand says only what must be there already.
 type Staged struct {
 	Path   string // decoded, relative to the table's root
 	Size   int64  // bytes
 	SHA256 [sha256.Size]byte
+
+	at *stagedFile // nil if it was not staged
 }
 
 // Change is one version to apply to a replica.
@@ -25,7 +29,7 @@ type Change struct {
 	Version  Version
 	Commit   Staged    // Path is Version.CommitPath()
 	Modified time.Time // for the commit file
-	Files    []Staged  // staged under Version
+	Files    []Staged
 	// Checkpoint are the files of a complete checkpoint of Version that a replica
 	// begins with: none of the versions before is there. Nil if Version follows
 	// the one before.
@@ -37,6 +41,23 @@ type Change struct {
 	// end anywhere below Version. What it has below Version is removed, as Delta's
 	// metadata cleanup would, once Version is visible.
 	Jump bool
+}
+
+// all returns every file of the change.
+func (c *Change) all() []Staged {
+	return slices.Concat(c.Files, c.Checkpoint, c.Older, []Staged{c.Commit})
+}
+
+// Batch is what is applied at once.
+type Batch struct {
+	// Changes are versions without a gap between them, save before one with a
+	// Checkpoint. A change may rely on files of those before it.
+	Changes []Change
+	// Relaxed leaves out everything that makes a replica survive a power cut or a
+	// crash of the system. It is as safe as ever against a crash of the process.
+	// After a power cut a replica that was written so may be damaged without
+	// showing it, and must be restored anew.
+	Relaxed bool
 }
 
 // State is what stands at a table's place.

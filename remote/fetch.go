@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/pondworks/sluice/bundle"
@@ -21,28 +22,7 @@ type fetched struct {
 type readyVersion struct {
 	version bundle.Version
 	commit  *deltalog.Commit
-	files   []bundle.File // to publish with it
-}
-
-// change is what the table is to do.
-func (r readyVersion) change() deltalog.Change {
-	c := deltalog.Change{
-		Version:  deltalog.Version(r.version.Version),
-		Commit:   stagedOf(r.version.Commit),
-		Modified: r.version.Modified,
-	}
-	for _, f := range r.files {
-		if f.Kind == bundle.KindCheckpoint {
-			c.Older = append(c.Older, stagedOf(f))
-		} else {
-			c.Files = append(c.Files, stagedOf(f))
-		}
-	}
-	return c
-}
-
-func stagedOf(f bundle.File) deltalog.Staged {
-	return deltalog.Staged{Path: f.Path, Size: f.Size, SHA256: f.SHA256}
+	change  deltalog.Change
 }
 
 // fetcher streams bundles into the staging area of a table.
@@ -150,7 +130,7 @@ func (f *fetcher) fetch(group []object) fetched {
 
 // one takes in one bundle, which read streams.
 func (f *fetcher) one(o object, read func(*incoming) (bundle.Manifest, error)) fetched {
-	b := &incoming{fetcher: f, current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
+	b := &incoming{fetcher: f, staged: f.s.newStaging(f.table), current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
 	m, err := read(b)
 	if err != nil {
 		return fetched{err: err}
@@ -162,6 +142,7 @@ func (f *fetcher) one(o object, read func(*incoming) (bundle.Manifest, error)) f
 // incoming is one bundle on its way.
 type incoming struct {
 	*fetcher
+	staged  *staging
 	current deltalog.Version // whose files come now
 	commits map[deltalog.Version]*deltalog.Commit
 	early   map[string]bool // staged of versions below first, which may need it no more
@@ -169,14 +150,13 @@ type incoming struct {
 
 // member takes one member: the files of a version come before its commit.
 func (b *incoming) member(ctx context.Context, m bundle.Member, r io.Reader) error {
-	r = watched{r, b.s}
 	v, isCommit := deltalog.ParseCommitPath(m.Path)
 	if isCommit {
 		b.current = v + 1
 		if v < b.first || v > b.last {
 			return nil
 		}
-		c, err := stageCommit(ctx, b.table, v, r)
+		c, err := b.staged.putCommit(ctx, m, r)
 		b.commits[v] = c
 		return err
 	}
@@ -192,7 +172,7 @@ func (b *incoming) member(ctx context.Context, m bundle.Member, r io.Reader) err
 		}
 		b.early[m.Path] = true
 	}
-	return b.table.Stage(ctx, max(b.current, b.first), m.Path, r)
+	return b.staged.put(ctx, m, r)
 }
 
 // ready returns the wanted versions of a bundle that was read to its end.
@@ -222,33 +202,20 @@ func (b *incoming) ready(m bundle.Manifest) ([]readyVersion, error) {
 		if err := checkNamed(v, c); err != nil {
 			return nil, err
 		}
-		r := readyVersion{version: v, commit: c, files: v.Files}
+		files := slices.Clone(v.Files)
 		for _, need := range c.Files {
 			if f, found := early[need.Path]; found {
-				r.files = append(r.files, f)
+				files = append(files, f)
 				delete(early, need.Path)
 			}
 		}
-		all = append(all, r)
+		change, err := b.staged.change(v, files)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, readyVersion{v, c, change})
 	}
 	return all, nil
-}
-
-// stageCommit stages the commit file and reads it on the way.
-func stageCommit(ctx context.Context, table LogApplier, v deltalog.Version, r io.Reader) (*deltalog.Commit, error) {
-	pr, pw := io.Pipe()
-	staged := make(chan error, 1)
-	go func() {
-		err := table.Stage(ctx, v, v.CommitPath(), pr)
-		pr.CloseWithError(err) // a stage that gave up must not block the scan
-		staged <- err
-	}()
-	c, err := deltalog.ScanCommit(io.TeeReader(r, pw))
-	pw.CloseWithError(err)
-	if serr := <-staged; err == nil {
-		err = serr
-	}
-	return c, err
 }
 
 // checkNamed refuses members that the commit does not name and the manifest

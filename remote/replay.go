@@ -150,7 +150,7 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 	if b.paths == nil {
 		b.paths = map[string]bool{}
 	}
-	for _, f := range r.files {
+	for _, f := range r.change.Files {
 		b.paths[f.Path] = true
 		b.bytes += f.Size
 	}
@@ -178,8 +178,8 @@ func checkChain(tip *tipState, v bundle.Version) error {
 // checkComplete makes sure that every file the commit needs is carried by its
 // bundle, recorded absent, or there already.
 func (b *batch) checkComplete(ctx context.Context, r readyVersion) error {
-	settled := make(map[string]bool, len(r.files)+len(r.version.Absent))
-	for _, f := range r.files {
+	settled := make(map[string]bool, len(r.change.Files)+len(r.version.Absent))
+	for _, f := range r.change.Files {
 		settled[f.Path] = true
 	}
 	for _, path := range r.version.Absent {
@@ -207,9 +207,9 @@ func (b *batch) flush(ctx context.Context) error {
 	}
 	changes := make([]deltalog.Change, len(b.ready))
 	for i, r := range b.ready {
-		changes[i] = r.change()
+		changes[i] = r.change
 	}
-	n, err := applyAll(ctx, b.table, changes)
+	n, err := b.table.Apply(ctx, deltalog.Batch{Changes: changes, Relaxed: b.s.relaxed()})
 	for _, r := range b.ready[:n] {
 		b.s.record(r.version)
 		b.s.stepped()
@@ -225,13 +225,4 @@ func (b *batch) flush(ctx context.Context) error {
 		b.s.checkpointIfDue(ctx, b.table, b.visible.version)
 	}
 	return err
-}
-
-func applyAll(ctx context.Context, table LogApplier, changes []deltalog.Change) (int, error) {
-	for i, c := range changes {
-		if err := table.Apply(ctx, c); err != nil {
-			return i, err
-		}
-	}
-	return len(changes), nil
 }

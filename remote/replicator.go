@@ -74,6 +74,8 @@ type Options struct {
 	// Memory is how many bytes about a call may hold for work on the live set;
 	// beyond it temporary files are used. Default: 64 MiB.
 	Memory int64
+	// Durability says what a replica survives. Default: DurabilityFull.
+	Durability Durability
 	// SourceID, if set, is the lineage id or the table id that the store must
 	// have; Init refuses another.
 	SourceID string
@@ -98,6 +100,19 @@ const (
 	// Older versions cannot be read from such a replica. Without a base it is
 	// HistoryFull.
 	HistoryLive
+)
+
+// Durability says what a version that Init or Pull made visible survives.
+type Durability int
+
+const (
+	// DurabilityFull: a power cut. All its files are durable before the version is
+	// visible, and it is durable when the call returns.
+	DurabilityFull Durability = iota
+	// DurabilityRelaxed: the end of the process, not that of the system: after a power
+	// cut the replica may be damaged without showing it, and must be restored anew.
+	// For throw-away replicas.
+	DurabilityRelaxed
 )
 
 // ObserveFunc watches calls from their begin to their end; see Options.Observe.

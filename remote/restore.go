@@ -31,18 +31,23 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 			s.log.Warn("temporary file not removed", logPath, index.Name(), logError, err)
 		}
 	}()
-	b, err := s.fetchBase(ctx, table, v, index)
+	own := s.newStaging(table)
+	b, err := s.fetchBase(ctx, own, v, index)
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
-	if err := s.restoreLive(ctx, table, b, index); err != nil {
+	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: jump}
+	change.Commit, err = own.take(b.Commit)
+	if err == nil {
+		change.Checkpoint, err = own.takeAll(b.Checkpoint)
+	}
+	if err != nil {
+		return nil, at(v, baseKey(v), err)
+	}
+	if err := s.restoreLive(ctx, own, b, index); err != nil {
 		return nil, err
 	}
-	change := deltalog.Change{Version: v, Commit: stagedOf(b.Commit), Modified: b.Modified, Jump: jump}
-	for _, f := range b.Checkpoint {
-		change.Checkpoint = append(change.Checkpoint, stagedOf(f))
-	}
-	if err := table.Apply(ctx, change); err != nil {
+	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
 		return nil, at(v, "", err)
 	}
 	s.recordBase(b)
@@ -53,7 +58,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 
 // fetchBase stages what the base of version v carries and leaves its index in
 // the file, ready to be read.
-func (s *session) fetchBase(ctx context.Context, table LogApplier, v deltalog.Version, index *os.File) (bundle.Base, error) {
+func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, index *os.File) (bundle.Base, error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return bundle.Base{}, err
@@ -63,7 +68,7 @@ func (s *session) fetchBase(ctx context.Context, table LogApplier, v deltalog.Ve
 			_, err := io.Copy(index, r)
 			return err
 		}
-		return table.Stage(ctx, v, m.Path, watched{r, s})
+		return own.put(ctx, m, r)
 	})
 	if cerr := r.Close(); err == nil {
 		err = cerr
@@ -77,12 +82,13 @@ func (s *session) fetchBase(ctx context.Context, table LogApplier, v deltalog.Ve
 	return b, err
 }
 
-// restoreLive fetches and places all files of the index, object by object.
-func (s *session) restoreLive(ctx context.Context, table LogApplier, b bundle.Base, index io.Reader) error {
+// restoreLive fetches and places all files of the index, object by object. own
+// has those that the base carries.
+func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, index io.Reader) error {
 	v := deltalog.Version(b.Version)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
-	place := &placer{table: table, version: v}
+	place := &placer{table: own.table, version: v, own: own}
 	var live bundle.Totals
 	var next []bundle.IndexEntry // those of one object
 	fetch := func() {
@@ -133,12 +139,18 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 			wanted = append(wanted, e.File)
 		}
 	}
-	if own := entries[0].InBase && from == place.version; !own { // else staged with the base
-		if err := s.stageFiles(ctx, place, o, entries[0].InBase, wanted); err != nil {
+	st := place.own
+	if !entries[0].InBase || from != place.version {
+		st = s.newStaging(place.table)
+		if err := s.stageFiles(ctx, st, o, entries[0].InBase, wanted); err != nil {
 			return at(from, o.Key, err)
 		}
 	}
-	return at(from, o.Key, place.add(ctx, wanted))
+	staged, err := st.takeAll(wanted)
+	if err == nil {
+		err = place.add(ctx, staged)
+	}
+	return at(from, o.Key, err)
 }
 
 // hasFile reports whether the table has the file already, from an attempt that
@@ -163,24 +175,21 @@ func hasFile(ctx context.Context, table LogApplier, want bundle.File) (bool, err
 
 // stageFiles stages files out of one object: in few ranges if their places are
 // right, else by reading all of it.
-func (s *session) stageFiles(ctx context.Context, place *placer, o object, isBase bool, files []bundle.File) error {
-	stage := func(ctx context.Context, m bundle.Member, r io.Reader) error {
-		return place.table.Stage(ctx, place.version, m.Path, watched{r, s})
-	}
+func (s *session) stageFiles(ctx context.Context, st *staging, o object, isBase bool, files []bundle.File) error {
 	spans, unplaced := spansOf(files)
 	for _, f := range unplaced {
 		if f.Size == 0 {
-			if err := place.table.Stage(ctx, place.version, f.Path, bytes.NewReader(nil)); err != nil {
+			if err := st.put(ctx, bundle.Member{Path: f.Path}, bytes.NewReader(nil)); err != nil {
 				return err
 			}
 		}
 	}
-	err := s.stageSpans(ctx, o, spans, stage)
+	err := s.stageSpans(ctx, o, spans, st.put)
 	if !errors.Is(err, bundle.ErrNoPlace) && !anyContent(unplaced) {
 		return err
 	}
 	s.log.Warn("places are unknown or wrong, reading the whole object", logKey, o.Key, logError, err)
-	return s.stageWhole(ctx, o, isBase, files, stage)
+	return s.stageWhole(ctx, o, isBase, files, st.put)
 }
 
 func anyContent(files []bundle.File) bool {
@@ -242,6 +251,7 @@ func (s *session) stageWhole(ctx context.Context, o object, isBase bool, files [
 type placer struct {
 	table   LogApplier
 	version deltalog.Version
+	own     *staging // what the base carries
 
 	mu      sync.Mutex
 	waiting []deltalog.Staged
@@ -250,12 +260,10 @@ type placer struct {
 // placeBatch is how many files are published at once.
 const placeBatch = 1000
 
-func (p *placer) add(ctx context.Context, files []bundle.File) error {
+func (p *placer) add(ctx context.Context, files []deltalog.Staged) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, f := range files {
-		p.waiting = append(p.waiting, stagedOf(f))
-	}
+	p.waiting = append(p.waiting, files...)
 	if len(p.waiting) < placeBatch {
 		return nil
 	}
@@ -272,7 +280,7 @@ func (p *placer) place(ctx context.Context) error {
 	if len(p.waiting) == 0 {
 		return nil
 	}
-	err := p.table.Place(ctx, p.version, p.waiting)
+	err := p.table.Place(ctx, p.waiting, p.own.s.relaxed())
 	p.waiting = nil
 	return err
 }

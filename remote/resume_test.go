@@ -3,7 +3,9 @@ package remote_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,11 +30,14 @@ func (s *stopping) step() error {
 	return nil
 }
 
-func (s *stopping) Apply(ctx context.Context, c deltalog.Change) error {
-	if err := s.step(); err != nil {
-		return err
+func (s *stopping) Apply(ctx context.Context, b deltalog.Batch) (int, error) {
+	for i := range b.Changes {
+		if err := s.step(); err != nil {
+			n, aerr := s.Dir.Apply(ctx, deltalog.Batch{Changes: b.Changes[:i]})
+			return n, errors.Join(err, aerr)
+		}
 	}
-	return s.Dir.Apply(ctx, c)
+	return s.Dir.Apply(ctx, b)
 }
 
 func (s *stopping) SetMarker(ctx context.Context, note []byte) error {
@@ -67,7 +72,11 @@ func TestInitResumesFromAnyStep(t *testing.T) {
 		require.ErrorIs(t, err, errStopped)
 		_, err = replicator(t, dir, store, nil).Init(t.Context())
 		require.NoError(t, err, "step %d", n)
-		requireSame(t, source.dir, dir)
+		got := tree(t, dir)
+		// What the dead process staged is locked as long as this one lives, of which
+		// it is a part. That it goes when a process is killed: internal/e2e.
+		maps.DeleteFunc(got, func(name, _ string) bool { return strings.HasPrefix(name, ".sluice/stage/") })
+		require.Equal(t, tree(t, source.dir), got)
 	}
 }
 

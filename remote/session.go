@@ -165,6 +165,9 @@ func (w watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// relaxed reports whether replicas need not survive a power cut.
+func (s *session) relaxed() bool { return s.opts.Durability == DurabilityRelaxed }
+
 // applier returns the table's writing half.
 func (s *session) applier() (LogApplier, error) {
 	if a, ok := s.table.(LogApplier); ok {

@@ -59,24 +59,26 @@ type Checkpointer interface {
 // the duties that keep a replica readable at every instant.
 type LogApplier interface {
 	LogReader
-	// Stage keeps the bytes of one file of version v aside, durable but
-	// invisible to readers of the table. A path may be staged again, also with
-	// other bytes: Apply takes those that the Change asks for. Several paths may
-	// be staged at once. If r fails nothing is staged.
-	Stage(ctx context.Context, v deltalog.Version, path string, r io.Reader) error
-	// Apply publishes the staged files of c.Version, its checkpoint where the
-	// replica begins there, and then, when all are
-	// durable, its commit file by exclusive create, with c.Modified as its
-	// time. Wraps deltalog.ErrConflict if the version or one of the files is
-	// there already with other content; the same content is success. After any
-	// failure the version is not visible.
-	Apply(ctx context.Context, c deltalog.Change) error
-	// Place publishes data files that were staged for version v before its
-	// commit, for a replica that begins at v; no version names them yet. They are
-	// durable on return. Wraps deltalog.ErrConflict if one is there with other
-	// content.
-	Place(ctx context.Context, v deltalog.Version, files []deltalog.Staged) error
-	// Discard removes whatever is staged.
+	// Stage keeps the bytes of one file aside, invisible to readers of the
+	// table, and says what they are. They need not be durable yet. Any number of
+	// files may be staged at once, also several for one path. If r fails nothing
+	// is staged.
+	Stage(ctx context.Context, path string, r io.Reader) (deltalog.Staged, error)
+	// Apply publishes versions in order: the files of all, each version's
+	// checkpoint where the replica begins there, and then, when all are durable,
+	// their commit files, each by exclusive create and with Change.Modified as its
+	// time. It returns how many of the changes are visible, also with an error,
+	// which is about the first of the others. Wraps deltalog.ErrConflict if a
+	// version or one of the files is there already with other content; the same
+	// content is success. All is durable on return, unless Batch.Relaxed.
+	Apply(ctx context.Context, b deltalog.Batch) (applied int, err error)
+	// Place publishes staged data files before the commit that names them, for a
+	// replica that begins there. They are durable on return, unless relaxed. Wraps
+	// deltalog.ErrConflict if one is there with other content.
+	Place(ctx context.Context, files []deltalog.Staged, relaxed bool) error
+	// Discard removes whatever was staged and not used, also by processes that
+	// are gone, but not what others have staged who are at work. Nothing may be
+	// staged at the same time.
 	Discard(ctx context.Context) error
 	// State says what stands at the table's place, for init.
 	State(ctx context.Context) (deltalog.State, error)

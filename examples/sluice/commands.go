@@ -36,6 +36,7 @@ type app struct {
 	version     int64         // of init; negative: the newest
 	timestamp   string        // of init
 	history     string        // of init
+	durability  string        // of init, pull and follow
 	acrossGap   bool          // of init and pull
 	settle      time.Duration // of push and follow
 	allowLost   bool          // likewise
@@ -140,7 +141,7 @@ func (a *app) initCommand() *cobra.Command {
 	cmd.Flags().StringVar(&a.timestamp, "timestamp", "", "restore the newest version that is not newer, as in 2026-11-23T08:00:00Z")
 	cmd.Flags().StringVar(&a.history, "history", "full", "full: every version; live: begin at the newest base, with only its live files")
 	cmd.MarkFlagsMutuallyExclusive("version", "timestamp")
-	a.acrossGapFlag(cmd)
+	a.restoreFlags(cmd)
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("version") && a.version < 0 {
@@ -153,11 +154,12 @@ func (a *app) initCommand() *cobra.Command {
 
 func (a *app) pullCommand() *cobra.Command {
 	cmd := a.mover("pull", "Apply new versions of the store to the replica TABLE", (*remote.Replicator).Pull)
-	a.acrossGapFlag(cmd)
+	a.restoreFlags(cmd)
 	return cmd
 }
 
-func (a *app) acrossGapFlag(cmd *cobra.Command) {
+func (a *app) restoreFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.durability, "durability", "full", "full: what was restored survives a power cut; relaxed: for throw-away replicas, faster")
 	cmd.Flags().BoolVar(&a.acrossGap, "across-gap", false, "leave out versions that were never pushed, and drop the log below them, as Delta's metadata cleanup would")
 }
 
@@ -174,6 +176,13 @@ func (a *app) restoring(opts *remote.Options) error {
 			return fmt.Errorf("%w: --timestamp %q: want RFC 3339, as in 2026-11-23T08:00:00Z", errUsage, a.timestamp)
 		}
 		opts.TargetTime = t
+	}
+	switch a.durability {
+	case "", "full":
+	case "relaxed":
+		opts.Durability = remote.DurabilityRelaxed
+	default:
+		return fmt.Errorf("%w: --durability %q: full and relaxed are allowed", errUsage, a.durability)
 	}
 	switch a.history {
 	case "", "full":

@@ -42,7 +42,7 @@ person can mend (diverged histories, say) ends the command with its exit code.`,
 	cmd.Flags().StringVar(&f.mode, "mode", "push", "push, pull, or init and then pull")
 	cmd.Flags().DurationVar(&f.interval, "interval", time.Minute, "look for what is new this often")
 	a.pushFlags(cmd)
-	a.acrossGapFlag(cmd)
+	a.restoreFlags(cmd)
 	return cmd
 }
 
