@@ -81,6 +81,32 @@ func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, 
 	return f, info.Size(), nil
 }
 
+// FileSize tells the size of what OpenFile opens, in bytes, without opening it.
+// Errors are those of OpenFile.
+func (d *Dir) FileSize(ctx context.Context, path string) (int64, error) {
+	if _, ok := checkpointOf(path); !ok {
+		if err := checkPath(path); err != nil {
+			return 0, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	root, err := d.open()
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	info, err := root.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is not a regular file: %s", ErrUnsupported, path, info.Mode())
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // contextReader ends a copy when ctx does.
 type contextReader struct {
 	ctx context.Context

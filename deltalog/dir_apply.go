@@ -49,6 +49,9 @@ type application struct {
 	relaxed bool
 	folders map[string]*atomicfile.Folder // open ones
 	touched map[string]bool               // folders whose names must be durable before a commit
+
+	bulk      bool            // there is so much to do that listing folders pays
+	checksums map[string]bool // folders that were looked at: whether there may be Hadoop's checksums
 }
 
 // work lets f work on the table's folder, alone.
@@ -63,7 +66,7 @@ func (d *Dir) work(ctx context.Context, relaxed bool, f func(*application) error
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock.Close()) }()
-	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}}
+	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}, checksums: map[string]bool{}}
 	defer func() { err = errors.Join(err, a.closeFolders()) }()
 	return f(a)
 }
@@ -130,9 +133,13 @@ func (f Staged) check() error {
 	return nil
 }
 
+// bulkChanges is from how many versions on a batch pays for listing the log.
+const bulkChanges = 64
+
 // run applies the changes in rounds. One is enough, unless a version begins the
 // log or has something in its way: then all below it must be visible first.
 func (a *application) run(ctx context.Context, changes []Change) (applied int, err error) {
+	a.bulk = len(changes) > bulkChanges
 	for applied < len(changes) && err == nil {
 		var n int
 		n, err = a.round(ctx, changes[applied:])

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 )
 
 // publishFiles gives every staged file of a change its place, which never
@@ -107,13 +108,36 @@ const checksumMagic = "crc\x00"
 // removeChecksum removes Hadoop's checksums of a file that is no more, unless
 // their name belongs to a file of this version.
 func (a *application) removeChecksum(c *Change, file string) error {
-	if _, err := a.root.Lstat(checksumPath(file)); errors.Is(err, fs.ErrNotExist) {
+	if a.bulk {
+		if may, err := a.mayHaveChecksums(path.Dir(file)); err != nil || !may {
+			return err
+		}
+	} else if _, err := a.root.Lstat(checksumPath(file)); errors.Is(err, fs.ErrNotExist) {
 		return nil // by far the most frequent
 	}
 	if slices.ContainsFunc(c.Files, func(f Staged) bool { return f.Path == checksumPath(file) }) {
 		return nil
 	}
 	return removeChecksum(a.root, file)
+}
+
+// mayHaveChecksums reports whether there was any checksum of Hadoop's in the folder
+// when it was first asked for, since most replicas have none at all. New ones are no
+// concern of ours: whoever writes them beside a file writes that file as well.
+func (a *application) mayHaveChecksums(dir string) (bool, error) {
+	if may, known := a.checksums[dir]; known {
+		return may, nil
+	}
+	names, err := readNames(a.root, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	may := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".crc") })
+	a.checksums[dir] = may
+	return may, nil
 }
 
 // checksumPath is where Hadoop keeps the checksums of a file.

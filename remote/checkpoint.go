@@ -64,7 +64,7 @@ func (s *session) newestCheckpoint(ctx context.Context, table StateReader) (delt
 
 // checkpointEvery is after how many versions of a long replay a checkpoint is
 // thought of, beside at its end.
-const checkpointEvery = 1000
+const checkpointEvery = 10_000
 
 // checkpointIfDue gives a replica a checkpoint if the table's interval says so.
 // It is a help for readers: not being able to write one is noted and no error.

@@ -62,12 +62,21 @@ func hashLocal(ctx context.Context, table LogReader, v deltalog.Version) (bundle
 
 // fileSize returns the size of a table file; found is false if it is not there.
 func (s *session) fileSize(ctx context.Context, path string) (size int64, found bool, err error) {
-	f, size, err := s.table.OpenFile(ctx, path)
+	if table, ok := s.table.(Sizer); ok {
+		size, err = table.FileSize(ctx, path)
+	} else {
+		size, err = s.openedSize(ctx, path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
+	return size, err == nil, err
+}
+
+func (s *session) openedSize(ctx context.Context, path string) (int64, error) {
+	f, size, err := s.table.OpenFile(ctx, path)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
-	return size, true, f.Close()
+	return size, f.Close()
 }

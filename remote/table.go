@@ -28,6 +28,14 @@ type LogReader interface {
 	OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error)
 }
 
+// Sizer is the ability of a LogReader to tell the size of a file without opening
+// it, which is cheaper.
+type Sizer interface {
+	// FileSize tells the size of what OpenFile opens, in bytes, with the same
+	// errors.
+	FileSize(ctx context.Context, path string) (int64, error)
+}
+
 // StateReader is the ability of a LogReader that bases need, and with them the
 // push of a table whose log does not go back to what the store has.
 type StateReader interface {
@@ -91,6 +99,7 @@ var (
 	_ LogApplier   = (*deltalog.Dir)(nil)
 	_ StateReader  = (*deltalog.Dir)(nil)
 	_ Checkpointer = (*deltalog.Dir)(nil)
+	_ Sizer        = (*deltalog.Dir)(nil)
 )
 
 // noTable is the table of a Replicator that only looks at its store.
