@@ -51,6 +51,19 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 	return s.checkTableID(ctx, pos, start)
 }
 
+// confirmGap looks for the gap once more, from where the store is by its listing.
+// Memory and the head may lag behind another pusher, which costs nothing where
+// versions are settled one by one; but a gap is recorded for good.
+func (s *session) confirmGap(ctx context.Context, pos *position, tip deltalog.Version) error {
+	found, err := s.locateByList(ctx, pos.identity)
+	if err != nil {
+		return err
+	}
+	found.tag = pos.tag
+	*pos = *found
+	return s.findGap(ctx, pos, tip)
+}
+
 // beginAgain carries on a first push that died before its first bundle, in a
 // store whose history begins at version first.
 func (s *session) beginAgain(ctx context.Context, pos *position, first deltalog.Version) error {

@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -183,4 +184,127 @@ func TestPushOverAHoleIsCarriedOn(t *testing.T) {
 	dir := restored(t, store)
 	requireSpan(t, dir, 7, 11)
 	require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
+}
+
+// A replica with a commit of its own is not of the history, and loses nothing by
+// being told of a gap first.
+func TestForkBeforeAGap(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 500)
+	source.mustPush(store)
+	target := deltalog.Version(3)
+	dir := filepath.Join(t.TempDir(), "fork")
+	_, err := replicator(t, dir, store, &remote.Options{Target: &target}).Init(t.Context())
+	require.NoError(t, err)
+	fork := &pond{t: t, dir: dir, next: 4}
+	fork.append("its own")
+	source.churn(8, 3, 500)
+	source.cleanUp(10)
+	source.mustPush(store)
+
+	before := tree(t, dir)
+	for _, across := range []bool{false, true} {
+		_, err = replicator(t, dir, store, &remote.Options{AcrossGap: across}).Pull(t.Context())
+		require.ErrorIs(t, err, remote.ErrDiverged)
+		require.Equal(t, before, tree(t, dir))
+	}
+}
+
+// Memory and head may lag behind another pusher, and the log may have been
+// cleaned up meanwhile: a gap is recorded only where the store has one.
+func TestNoGapForWhoLagsBehind(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 500)
+	lagging := replicator(t, source.dir, store, nil)
+	_, err := lagging.Push(t.Context())
+	require.NoError(t, err)
+	source.churn(5, 3, 500)
+	source.mustPush(noHead{store})
+	source.cleanUp(8)
+	before := objects(t, store)
+	for _, r := range []*remote.Replicator{lagging, replicator(t, source.dir, store, nil)} {
+		report, err := r.Push(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, report.Versions)
+		require.Nil(t, report.Base)
+	}
+	delete(before, "backups/head.json")
+	after := objects(t, store)
+	delete(after, "backups/head.json")
+	require.Equal(t, before, after)
+}
+
+// Uploads that were cut off, and those that come late, leave bundles in what a
+// gap counts as missing.
+func TestBundlesInsideAGap(t *testing.T) {
+	for name, stray := range map[string]deltalog.Version{"just below its end": 9, "at its beginning": 5} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(5, 3, 500)
+			source.mustPush(store)
+			source.churn(8, 3, 500)
+			complete := storage.NewMemory()
+			source.pushSingly(complete)
+			source.cleanUp(10)
+			source.mustPush(store)
+			key := fmt.Sprintf("backups/version-%06d/bundle.tar.zst", stray)
+			require.NoError(t, store.Create(t.Context(), key, bytes.NewReader(read(t, complete, key)), -1))
+
+			dir := restored(t, store)
+			requireSpan(t, dir, 10, 12)
+			require.Equal(t, liveFiles(t, source.dir, 12), liveFiles(t, dir, 12))
+			require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+			source.append("after")
+			require.Equal(t, 1, source.mustPush(store).Versions)
+		})
+	}
+}
+
+// Where the log does not go back to what the store has, nothing is safe and no
+// base can be taken.
+func TestLookingAtAHole(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 500)
+	source.mustPush(store)
+	source.churn(8, 3, 500)
+	source.cleanUp(10)
+	r := replicator(t, source.dir, store, nil)
+	_, err := r.SafeVersion(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
+	_, err = r.Base(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
+	st, err := r.Status(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, st.Safe)
+	require.EqualValues(t, 3, st.Ahead)
+	require.EqualValues(t, 5, st.Lost)
+	require.False(t, st.Diverged)
+}
+
+// A replica that begins at a base above a lagging head is compared where both
+// are.
+func TestHeadBelowTheBeginningOfAReplica(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(4, 3, 500)
+	source.mustPush(store)
+	source.churn(4, 3, 500)
+	source.mustPush(noHead{store})
+	_, err := replicator(t, source.dir, noHead{store}, nil).Base(t.Context())
+	require.NoError(t, err)
+	dir, _ := initLive(t, store, remote.Options{})
+	requireSpan(t, dir, 7, 7)
+	report, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions)
+
+	source.churn(1, 3, 500)
+	source.mustPush(noHead{store})
+	_, err = replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSpan(t, dir, 7, 8)
+
+	fork := &pond{t: t, dir: dir, next: 8}
+	fork.append("its own")
+	_, err = replicator(t, dir, store, nil).Pull(t.Context())
+	require.ErrorIs(t, err, remote.ErrDiverged)
 }

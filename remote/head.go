@@ -40,7 +40,7 @@ func (s *session) createSmall(ctx context.Context, key string, v any) error {
 // hint: not being able to write it is noted and never an error, and it is
 // never retried.
 func (s *session) updateHead(ctx context.Context, pos *position) error {
-	if !pos.some || !pos.mend || s.store.over == nil {
+	if !pos.some || !pos.mend || s.store.over == nil || pos.last < pos.newer {
 		return nil
 	}
 	tag, err := s.putHead(ctx, pos, pos.tag)
@@ -74,7 +74,7 @@ func (s *session) headChanged(ctx context.Context, pos *position) error {
 	}
 	pos.tag = tag
 	if h != nil && h.Lineage == pos.identity.Lineage && h.Version >= pos.last {
-		pos.mend = false
+		pos.newer, pos.mend = h.Version, false
 		return nil
 	}
 	id, err := s.readIdentity(ctx)

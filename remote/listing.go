@@ -343,8 +343,10 @@ func (s *session) history(ctx context.Context, l listing, first deltalog.Version
 	}
 }
 
-// bridge looks for the bundle that records the gap which begins after end. It
-// stands where a segment begins, beside a base. What retention took is a gap, too.
+// bridge looks for the bundle that records the gap after end. It stands beside a
+// base. Below it there may be leftovers of an upload that was cut off before the
+// source lost what they follow; and what the gap counts as missing may have been
+// pushed later. What retention took is a gap, too.
 func (s *session) bridge(ctx context.Context, l listing, end deltalog.Version) (deltalog.Version, bool, error) {
 	if floor := l.floor(); floor > end+1 {
 		_, found := find(l.bases, floor)
@@ -352,14 +354,14 @@ func (s *session) bridge(ctx context.Context, l listing, end deltalog.Version) (
 	}
 	for _, b := range l.bases {
 		o, there := find(l.bundles, b.version)
-		if _, follows := find(l.bundles, b.version-1); b.version <= end || !there || follows {
+		if b.version <= end || !there {
 			continue
 		}
 		m, err := s.peek(ctx, o)
 		if err != nil {
 			return 0, false, err
 		}
-		if gap := m.Versions[0].Gap; gap != nil && deltalog.Version(gap.From) == end+1 {
+		if gap := m.Versions[0].Gap; gap != nil && deltalog.Version(gap.From) <= end+1 {
 			return b.version, true, nil
 		}
 	}

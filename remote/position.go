@@ -15,9 +15,10 @@ type position struct {
 	identity *identity // nil: nothing was ever pushed
 	some     bool      // there is at least one version, and what follows is its newest
 	last     deltalog.Version
-	commit   bundle.Digest // sha256 of the commit of last
-	time     int64         // of last, as Delta counts it, milliseconds
-	tag      string        // of the head object, for a conditional Put
+	commit   bundle.Digest    // sha256 of the commit of last
+	time     int64            // of last, as Delta counts it, milliseconds
+	tag      string           // of the head object, for a conditional Put
+	newer    deltalog.Version // that the head with this tag has, where another pusher has come further
 	base     sinceBase
 	runs     runHints
 	gap      *gapAt // that comes next; nil: the version after last, if there is any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
@@ -69,12 +70,19 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 	if h.Version > tip.version {
 		return nil // the chain will tell
 	}
-	here, err := hashLocal(ctx, table, h.Version)
-	if err != nil {
+	common, there := h.Version, h.Commit
+	here, err := hashLocal(ctx, table, common)
+	if errors.Is(err, fs.ErrNotExist) { // the head lags below where the replica begins
+		v, err := s.storedVersion(ctx, tip.version)
+		if err != nil {
+			return err
+		}
+		common, here, there = tip.version, tip.commit, v.Commit.SHA256
+	} else if err != nil {
 		return err
 	}
-	if here != h.Commit {
-		return diverged(h.Version, here, h.Commit)
+	if here != there {
+		return diverged(common, here, there)
 	}
 	return nil
 }
@@ -94,8 +102,8 @@ func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipSta
 	tip, err := s.replay(ctx, table, tip, last, bundles)
 	var gap *gapAt
 	switch {
-	case errors.As(err, &gap) && s.opts.AcrossGap:
-		return s.pullFrom(ctx, table, gap.version, last)
+	case errors.As(err, &gap):
+		return s.pullAcross(ctx, table, tip, gap, last)
 	case errors.Is(err, storage.ErrNotFound):
 		return s.pullOver(ctx, table, tip, last, err)
 	case err == nil && tip.version < last:
@@ -104,10 +112,22 @@ func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipSta
 	return tip, err
 }
 
-// pullFrom goes on from the base after a gap.
-func (s *session) pullFrom(ctx context.Context, table LogApplier, after, last deltalog.Version) (*tipState, error) {
-	tip, err := s.restoreBase(ctx, table, after, true)
-	if err != nil {
+// pullAcross goes on from the base after a gap, if it may. The log up to tip goes,
+// so a replica with a commit of its own there must not pass for one of this
+// history.
+func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipState, gap *gapAt, last deltalog.Version) (*tipState, error) {
+	there, err := s.storedVersion(ctx, tip.version)
+	switch {
+	case errors.Is(err, storage.ErrNotFound): // it is in the gap itself
+	case err != nil:
+		return tip, err
+	case there.Commit.SHA256 != tip.commit:
+		return tip, diverged(tip.version, tip.commit, there.Commit.SHA256)
+	}
+	if !s.opts.AcrossGap {
+		return tip, at(nextOf(tip), "", gap)
+	}
+	if tip, err = s.restoreBase(ctx, table, gap.version, true); err != nil {
 		return nil, err
 	}
 	if tip.version >= last {
@@ -136,10 +156,8 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 	switch {
 	case err != nil:
 		return tip, err
-	case found && s.opts.AcrossGap:
-		return s.pullFrom(ctx, table, after, max(after, last))
 	case found:
-		return tip, at(missing, "", &gapAt{after, missing, after == l.floor()})
+		return s.pullAcross(ctx, table, tip, &gapAt{after, missing, after == l.floor()}, last)
 	}
 	if i, _ := search(l.bundles, missing+1); i < len(l.bundles) {
 		return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(l.bundles[i].version-1)))
@@ -155,8 +173,8 @@ func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState
 	}
 	var gap *gapAt
 	switch {
-	case errors.As(err, &gap) && s.opts.AcrossGap:
-		return s.pullFrom(ctx, table, gap.version, max(gap.version, last))
+	case errors.As(err, &gap):
+		return s.pullAcross(ctx, table, moved, gap, last)
 	case err == nil && moved.version < last:
 		return s.pullOver(ctx, table, moved, last, storage.ErrNotFound)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/pondworks/sluice/bundle"
@@ -41,6 +42,11 @@ func (s *session) push(ctx context.Context) error {
 	if err := s.findGap(ctx, pos, tip); err != nil {
 		return err
 	}
+	if pos.gap != nil && pos.some {
+		if err := s.confirmGap(ctx, pos, tip); err != nil {
+			return err
+		}
+	}
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err
 	}
@@ -57,7 +63,7 @@ func (s *session) push(ctx context.Context) error {
 	if herr := s.updateHead(ctx, pos); err == nil {
 		err = herr
 	}
-	if err == nil {
+	if err == nil && pos.last >= pos.newer { // else the head tells more
 		s.remember(pos)
 	}
 	return err
@@ -110,6 +116,9 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 		common, there = tip, v.Commit.SHA256
 	}
 	here, err := hashLocal(ctx, s.table, common)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = at(common, "", fmt.Errorf("%w: the table's log does not go back to it: %w", ErrGap, err))
+	}
 	if err != nil {
 		return err
 	}

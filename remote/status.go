@@ -26,7 +26,9 @@ type Status struct {
 	// Lag is how far behind the side is that lacks versions, as Behind or Ahead
 	// tell; not filled in if Diverged.
 	Lag Lag `json:"lag"`
-	// Safe is what SafeVersion returns; nil if nothing is safe.
+	// Safe is what SafeVersion returns; nil if nothing is safe: nothing was pushed,
+	// the histories differ, or the table's log no longer goes back to what the
+	// store has.
 	Safe *deltalog.Version `json:"safe,omitempty"`
 	// Diverged: at the newest version that both have, the commits differ.
 	Diverged bool `json:"diverged"`
@@ -85,8 +87,7 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 	if gap := pos.gap; gap != nil {
 		st.Lost = int64(gap.version - gap.from)
 		st.Ahead -= st.Lost
-	}
-	if pos.some {
+	} else if pos.some {
 		safe := min(tip, pos.last)
 		st.Safe = &safe
 	}
@@ -102,8 +103,8 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 // together with all before it, as far as the source still had them. Files that
 // no version above it needs may be vacuumed, and the log up to it cleaned up,
 // without a later push missing them: ask before either. It wraps ErrEmptyStore if
-// nothing was pushed yet, ErrDiverged if the store holds another history; then
-// nothing is safe.
+// nothing was pushed yet, ErrDiverged if the store holds another history, ErrGap if
+// the table's log no longer goes back to what the store has; then nothing is safe.
 func (r *Replicator) SafeVersion(ctx context.Context) (deltalog.Version, error) {
 	v, err := r.newSession("safe version").safeVersion(ctx)
 	return v, opError("safe version", err)

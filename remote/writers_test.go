@@ -311,3 +311,28 @@ func TestMixedRunIsRefused(t *testing.T) {
 		require.Equal(t, before, after)
 	}
 }
+
+// A pusher that fell behind another one learns where the store is, and never
+// moves the head back.
+func TestHeadDoesNotMoveBack(t *testing.T) {
+	source := newPond(t)
+	store, err := storage.OpenDir(t.TempDir()) // its head has tags
+	require.NoError(t, err)
+	source.append("zero")
+	behind := replicator(t, source.dir, store, &remote.Options{MaxVersions: 1})
+	_, err = behind.Push(t.Context())
+	require.NoError(t, err)
+	for range 4 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	newest := headOf(t, store)
+	report, err := behind.Push(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Present, "it believed to be the first")
+	require.Equal(t, newest, headOf(t, store))
+	report, err = behind.Push(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Remaining, "the head told it")
+	require.Equal(t, newest, headOf(t, store))
+}
