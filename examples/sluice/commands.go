@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.pushCommand(), a.initCommand(), a.pullCommand(), a.followCommand(),
 		a.mover("base", "Take a base of the newest version in the store, for init --history live", (*remote.Replicator).Base),
-		a.statusCommand(), a.versionsCommand(),
+		a.statusCommand(), a.versionsCommand(), a.verifyCommand(),
 		a.consolidateCommand(), a.pruneCommand(), a.pinCommand(), a.unpinCommand(), a.repairCommand())
 	return root
 }

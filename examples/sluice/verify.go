@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/remote"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var opts remote.VerifyOptions
+	cmd := &cobra.Command{
+		Use: "verify [TABLE] URL", Short: "Check what is in the store, and with TABLE whether that is the same", Args: between(1, 2),
+		Long: `Checks that every version follows the one before, that every bundle is there, that all
+bases are whole and what they refer to is there; with --data it reads everything and compares
+all digests. With TABLE it also tells whether the table is the same, and what differs: by
+size, with --data by content. All that is wrong is listed; lines that begin with "note" are
+no problem. Without problems the exit code is 0.`,
+		Example: `  sluice verify s3://my-pond-backups/prod
+  sluice verify /var/replica s3://my-pond-backups/prod --data --state verify.state`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.State != "" && !opts.Data {
+				return fmt.Errorf("%w: --state is for --data", errUsage)
+			}
+			table, url := "", args[len(args)-1]
+			if len(args) == 2 {
+				table = args[0]
+				if strings.Contains(table, "://") { // the other way round is clear as well
+					table, url = url, table
+				}
+			}
+			bar := newBar(a.errOut, a.json, "verify")
+			rep, err := a.open(cmd.Context(), table, url, func(o *remote.Options) error {
+				o.Progress = bar.show
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			v, err := rep.Verify(cmd.Context(), opts)
+			bar.finish()
+			if perr := a.printVerification(v); err == nil {
+				err = perr
+			}
+			if err == nil {
+				err = v.Err()
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&opts.Data, "data", false, "read everything and compare all digests")
+	cmd.Flags().StringVar(&opts.State, "state", "", "keep in this file what --data has read and found good, to go on if it is cut off")
+	return cmd
+}
+
+func (a *app) printVerification(v remote.Verification) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	var b strings.Builder
+	for _, f := range v.Findings {
+		if f.Problem {
+			b.WriteString("PROBLEM " + f.String() + "\n")
+		} else {
+			b.WriteString("note " + f.String() + "\n")
+		}
+	}
+	if v.Omitted > 0 {
+		fmt.Fprintf(&b, "and %d more\n", v.Omitted)
+	}
+	if v.Lineage != "" {
+		fmt.Fprintf(&b, "versions %d to %d: %d bundles, %d bases, %d files, %d bytes\n", v.First, v.Last, v.Bundles, v.Bases, v.Files, v.Bytes)
+	}
+	if v.Read+v.Resumed > 0 {
+		fmt.Fprintf(&b, "%d bundles read in full, %d by an earlier verify\n", v.Read, v.Resumed)
+	}
+	if t := v.Table; t != nil {
+		same := "not the same as"
+		if t.Identical {
+			same = "identical to"
+		}
+		fmt.Fprintf(&b, "the table, version %d, is %s the store: %d commits and %d files (%d bytes) are the same, %d ahead, %d behind, %d old files vacuumed\n",
+			t.Version, same, t.Commits, t.Files, t.Bytes, t.Ahead, t.Behind, t.Vacuumed)
+	}
+	q := v.Requests
+	fmt.Fprintf(&b, "%d problems (%d GET, %d LIST, %s)\n", v.Problems(), q.Get, q.List, v.Duration.Round(time.Millisecond))
+	_, err := fmt.Fprint(a.out, b.String())
+	return err
+}

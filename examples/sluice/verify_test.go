@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestVerifyCommand(t *testing.T) {
+	table, url := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	sluice := func(args ...string) (int, string) {
+		var out, errOut bytes.Buffer
+		code := run(t.Context(), args, &out, &errOut)
+		return code, out.String() + errOut.String()
+	}
+	for _, name := range []string{"00000000000000000000.json", "00000000000000000001.json"} {
+		commit(t, table, name, firstCommit)
+		code, text := sluice("push", table, url)
+		require.Zero(t, code, text)
+	}
+	state := filepath.Join(t.TempDir(), "state")
+	for _, args := range [][]string{{"verify", url}, {"verify", url, "--data"}, {"verify", table, url}, {"verify", "file://" + url, table, "--data", "--state", state}} {
+		code, text := sluice(args...)
+		require.Zero(t, code, text)
+		require.Contains(t, text, "versions 0 to 1: 2 bundles, 0 bases, 2 files")
+		require.Contains(t, text, "0 problems")
+		if len(args) > 3 {
+			require.Contains(t, text, "identical to the store: 2 commits")
+			require.Contains(t, text, "2 bundles read in full")
+		}
+	}
+	code, text := sluice("verify", url, "--state", state)
+	require.Equal(t, exitUsage, code, text)
+	require.NoError(t, os.Remove(filepath.Join(url, "backups/version-000000/bundle.tar.zst")))
+	code, text = sluice("verify", url)
+	require.Equal(t, exitGap, code, text)
+	require.Contains(t, text, "PROBLEM missing version 0 backups/version-000000/bundle.tar.zst: ")
+	code, text = sluice("verify", url, "--json")
+	require.Equal(t, exitGap, code, text)
+	require.Contains(t, text, `"kind":"missing","problem":true`)
+}

@@ -1,0 +1,443 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
+	"github.com/pondworks/sluice/storage"
+)
+
+// VerifyOptions say how thorough Verify is.
+type VerifyOptions struct {
+	// Data makes Verify read all bundles and compare every byte with its digest,
+	// also those of the table's files. Default: manifests, bases and sizes.
+	Data bool
+	// State is a file in which a Verify of Data keeps what it has read and found
+	// good, so that one that is cut off goes on from there. It is removed once all
+	// has been looked at. Default: none.
+	State string
+}
+
+// Verification is what Verify has looked at and found.
+type Verification struct {
+	Lineage string `json:"lineage"`
+	// First and Last are the versions of the history, from the beginning that is
+	// promised to the end without a gap that is not recorded.
+	First    deltalog.Version `json:"first_version"`
+	Last     deltalog.Version `json:"last_version"`
+	Versions int64            `json:"versions"` // that were looked at
+	Bundles  int64            `json:"bundles"`
+	Bases    int64            `json:"bases"`
+	Files    int64            `json:"files"` // that the bundles carry, commits among them
+	Bytes    int64            `json:"bytes"` // of these, before compression
+	// Read counts the bundles that were read in full, Resumed those that an earlier
+	// Verify with the same State had read.
+	Read    int64 `json:"read"`
+	Resumed int64 `json:"resumed"`
+	// Table is nil if the Replicator has none.
+	Table *TableVerification `json:"table,omitempty"`
+	// Findings are at most 10,000; Omitted counts those that are left out.
+	Findings []Finding     `json:"findings"`
+	Omitted  int           `json:"omitted,omitempty"`
+	Requests Requests      `json:"requests"`
+	Duration time.Duration `json:"duration_ns"`
+
+	problems map[FindingKind]int
+}
+
+// TableVerification compares the table with the store.
+type TableVerification struct {
+	Version deltalog.Version `json:"version"` // its newest
+	Commits int64            `json:"commits"` // that are the same
+	Files   int64            `json:"files"`   // that are the same: live ones and older ones that are still there
+	Bytes   int64            `json:"bytes"`   // of these
+	// Vacuumed counts files of older versions that are no longer there, as it may be.
+	Vacuumed int64 `json:"vacuumed"`
+	// Unknown counts files that no version in the store has, where the store has not
+	// all versions from 0 on, so that they may be of one that it lacks.
+	Unknown int64 `json:"unknown"`
+	// Ahead counts the versions above those of the store, Behind those that are
+	// missing to it.
+	Ahead  int64 `json:"ahead"`
+	Behind int64 `json:"behind"`
+	// Identical: the newest version of both is the same, and so is every file that
+	// it needs and every other one that both have; nothing else lies there. Without
+	// Data only sizes were compared.
+	Identical bool `json:"identical"`
+}
+
+// Problems returns how many problems were found.
+func (v *Verification) Problems() int {
+	n := 0
+	for _, k := range v.problems {
+		n += k
+	}
+	return n
+}
+
+// Err returns nil if no problem was found, else an error that wraps ErrCorrupt,
+// ErrGap and ErrDiverged, as far as there are such problems.
+func (v *Verification) Err() error {
+	err := error(nil)
+	for _, kind := range []FindingKind{FindingDiverged, FindingMissing, FindingDamaged, FindingDifferent} {
+		n := v.problems[kind]
+		switch {
+		case n > 0 && err == nil:
+			err = fmt.Errorf("%w: %d %s", classes[kind], n, kind)
+		case n > 0:
+			err = fmt.Errorf("%w; %w: %d %s", err, classes[kind], n, kind)
+		}
+	}
+	return err
+}
+
+// Verify looks at everything in the store and changes nothing: that each
+// version follows the one before, that every bundle is there and says what it
+// carries, that all bases are whole and what they refer to is there. With
+// VerifyOptions.Data it also reads every bundle and checks all digests, and that
+// every file which a commit needs is somewhere. If the Replicator has a table, it
+// tells whether that is the same. Several objects are looked at at once; memory is
+// bounded by Options.Memory, beyond which temporary files are used.
+//
+// What is wrong is in the Verification, and its Err. An error means that Verify could not
+// do its work: what it returns then is what it had found until then. It wraps
+// ErrEmptyStore if nothing was ever pushed, and ErrCorrupt if the identity or the index of a pack
+// cannot be read, without which no reader gets any further.
+func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verification, error) {
+	s := r.newSession("verify")
+	v := &verifier{session: s, want: opts, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}}
+	err := errors.Join(v.run(ctx), v.files.Close())
+	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
+	report := s.finish()
+	v.done.Requests, v.done.Duration = report.Requests, report.Duration
+	return v.done, opError("verify", err)
+}
+
+// verifier is one Verify.
+type verifier struct {
+	*session
+	want  VerifyOptions
+	done  Verification
+	found findings
+	files *extsort.Sorter // a fileNote for all that is said of a path
+	state *verifyState    // nil: none is kept
+
+	chain   chain
+	damaged map[deltalog.Version]bool // bundles that cannot be read, by key
+	table   *tableCheck               // nil: there is no table
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	id, l, segments, err := v.wholeHistory(ctx)
+	if err != nil {
+		return err
+	}
+	if len(l.bundles) == 0 {
+		return ErrEmptyStore
+	}
+	v.done.Lineage, v.done.First, v.done.Last = id.Lineage, l.start(id), l.start(id)-1
+	if n := len(segments); n > 0 {
+		v.done.Last = segments[n-1].last
+	}
+	if v.table, err = v.newTableCheck(ctx); err != nil {
+		return err
+	}
+	if v.want.Data && v.want.State != "" {
+		if v.state, err = openVerifyState(v.want.State, id.Lineage); err != nil {
+			return err
+		}
+	}
+	h, _, err := v.readHead(ctx)
+	if err != nil {
+		return err
+	}
+	err = v.look(ctx, id, l, h)
+	return errors.Join(err, v.state.close(err == nil))
+}
+
+// look goes through everything once.
+func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) error {
+	v.chain = chain{found: &v.found, start: l.start(id), end: l.start(id) - 1, partial: l.start(id) > 0, hasBase: func(at deltalog.Version) bool {
+		_, found := find(l.bases, at)
+		return found
+	}}
+	if h != nil && h.Lineage != id.Lineage {
+		v.found.version(FindingHead, h.Version, headKey, "it is of lineage %s, the store of %s", h.Lineage, id.Lineage)
+		h = nil
+	}
+	v.chain.promised = l.promisedBy(h)
+	if floor := l.floor(); floor > id.First && !v.chain.hasBase(floor) {
+		v.found.version(FindingMissing, floor, baseKey(floor), "the history begins with it, since what was below was pruned")
+	}
+	bases, err := v.lookAtBases(ctx, l.bases)
+	if err != nil {
+		return err
+	}
+	v.chain.bases = bases
+	v.expect(int(l.bundles[len(l.bundles)-1].version - l.bundles[0].version + 1))
+	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
+		return err
+	}
+	v.chain.finish()
+	v.lookAtHead(h)
+	for _, pin := range l.pins {
+		if seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1)); err != nil {
+			return err
+		} else if seg.last < pin {
+			v.found.version(FindingMissing, pin, "", "it is pinned, and the versions that it takes end at %d", int64(seg.last))
+		}
+	}
+	return v.lookAtFiles(ctx)
+}
+
+// lookAtHead compares the hint with what is there.
+func (v *verifier) lookAtHead(h *head) {
+	switch {
+	case h == nil:
+	case h.Version == v.chain.end && h.Commit != v.chain.commits[v.chain.end]:
+		v.found.version(FindingHead, h.Version, headKey, "it says that the commit has sha256 %s, the bundle %s", h.Commit, v.chain.commits[v.chain.end])
+	case h.Version < v.chain.end:
+		v.found.version(FindingHead, h.Version, headKey, "it is behind, the store ends at %d", int64(v.chain.end))
+	}
+}
+
+// looked is what was found out about one bundle.
+type looked struct {
+	object
+	manifest bundle.Manifest
+	needs    []need // that the bundle itself does not meet; known only if it was read
+	read     bool
+	err      error
+}
+
+// lookAtBundles reads all manifests or all bundles, several at once, and hands them
+// in order to the chain, the table and the list of files.
+func (v *verifier) lookAtBundles(ctx context.Context, bundles []object) error {
+	limit := peeksAhead
+	if v.want.Data {
+		limit = v.opts.Concurrency
+	}
+	return inOrder(ctx, limit, bundles, v.lookAtBundle, func(b looked) error {
+		if b.err != nil {
+			if !v.found.damage(b.version, b.Key, b.err) {
+				return b.err
+			}
+			v.damaged[b.version] = true
+			v.chain.unreadable(b.object)
+			return nil
+		}
+		if !v.chain.add(b.manifest) {
+			return nil // no part of the history
+		}
+		return v.take(ctx, b)
+	})
+}
+
+// take notes what a bundle of the history says.
+func (v *verifier) take(ctx context.Context, b looked) error {
+	v.done.Bundles++
+	if b.read {
+		v.done.Read++
+	} else if v.want.Data {
+		v.done.Resumed++
+	}
+	for _, ver := range b.manifest.Versions {
+		v.done.Versions++
+		v.done.Files++
+		v.done.Bytes += ver.Commit.Size
+		if err := v.table.commit(ctx, ver); err != nil {
+			return err
+		}
+		for _, f := range ver.Files {
+			v.done.Files++
+			v.done.Bytes += f.Size
+			if f.Kind == bundle.KindCheckpoint {
+				continue
+			}
+			if err := v.note(f.Path, fileNote{Is: isCarried, Version: ver.Version, Key: int64(b.version), Size: f.Size, SHA256: f.SHA256}); err != nil {
+				return err
+			}
+		}
+		for _, path := range ver.Absent {
+			at := deltalog.Version(ver.Version)
+			v.found.add(Finding{Kind: FindingAbsent, Version: &at, Key: b.Key, Path: path, Detail: "gone at the source before it was pushed"})
+			if err := v.note(path, fileNote{Is: isAbsent, Version: ver.Version}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range b.needs {
+		if err := v.note(n.Path, fileNote{Is: isNeeded, Version: n.Version}); err != nil {
+			return err
+		}
+	}
+	v.progress(0, len(b.manifest.Versions), 0)
+	return v.state.add(b)
+}
+
+// lookAtBundle reads the manifest of a bundle, or with Data all of it.
+func (v *verifier) lookAtBundle(ctx context.Context, o object) looked {
+	b := looked{object: o}
+	if !v.want.Data {
+		b.manifest, b.err = v.peek(ctx, o)
+		return b
+	}
+	if known := v.state.get(o); known != nil {
+		if b.manifest, b.err = v.peek(ctx, o); b.err == nil && known.isOf(b.manifest) {
+			b.needs = known.Needs
+			return b
+		}
+	}
+	return v.readBundle(ctx, o)
+}
+
+// readBundle reads a bundle to its end, which checks every digest, and its commits.
+func (v *verifier) readBundle(ctx context.Context, o object) looked {
+	b := looked{object: o, read: true}
+	commits := map[int64]*deltalog.Commit{}
+	b.manifest, b.err = v.decode(ctx, o, func(_ context.Context, m bundle.Member, r io.Reader) error {
+		r = watched{r, v.session}
+		n, isCommit := deltalog.ParseCommitPath(m.Path)
+		if !isCommit {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		}
+		c, err := deltalog.ScanCommit(r)
+		commits[int64(n)] = c
+		return err
+	})
+	carried := map[string]bool{}
+	for _, ver := range b.manifest.Versions {
+		if b.err != nil {
+			break
+		}
+		c := commits[ver.Version]
+		b.err = at(o.version, o.Key, errors.Join(checkProtocol(c), checkNamed(ver, c)))
+		for _, f := range ver.Files {
+			carried[f.Path] = true
+		}
+		for _, path := range ver.Absent {
+			carried[path] = true
+		}
+		for _, f := range c.Files {
+			if !carried[f.Path] {
+				b.needs = append(b.needs, need{ver.Version, f.Path})
+			}
+		}
+	}
+	return b
+}
+
+// need is a file that a version needs and an earlier one must have brought.
+type need struct {
+	Version int64  `json:"v"`
+	Path    string `json:"path"`
+}
+
+// lookAtBases reads all bases, notes what their indexes refer to, and returns the
+// digests of their commits.
+func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalog.Version]bundle.Digest, error) {
+	commits := map[deltalog.Version]bundle.Digest{}
+	for _, o := range bases {
+		index := extsort.New(v.opts.Memory/4, "")
+		b, err := v.readBase(ctx, o, index)
+		if err == nil {
+			v.done.Bases++
+			commits[o.version] = b.Commit.SHA256
+			err = v.noteBase(b, index)
+		} else if v.found.damage(o.version, o.Key, err) {
+			err = nil
+		}
+		if err = errors.Join(err, index.Close()); err != nil {
+			return nil, at(o.version, o.Key, err)
+		}
+	}
+	return commits, nil
+}
+
+func (v *verifier) readBase(ctx context.Context, o object, index *extsort.Sorter) (bundle.Base, error) {
+	r, err := v.store.Open(ctx, o.Key, 0, -1)
+	if err != nil {
+		return bundle.Base{}, err
+	}
+	b, err := v.opts.Codec.DecodeBase(ctx, r, putIndex(index, o.version))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && b.Version != int64(o.version) {
+		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
+	}
+	return b, err
+}
+
+// noteBase notes what a base carries and what it refers to.
+func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter) error {
+	for _, f := range b.Files {
+		if err := v.note(f.Path, fileNote{Is: isCarried, Version: b.Version, Key: b.Version, InBase: true, Size: f.Size, SHA256: f.SHA256}); err != nil {
+			return err
+		}
+	}
+	for _, path := range b.Absent {
+		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
+			return err
+		}
+	}
+	for record, err := range index.Sorted() {
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(record.Value)
+		if err != nil {
+			return err
+		}
+		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Size: e.Size, SHA256: e.SHA256}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inOrder calls do for all of in, up to limit at once, and take with the results in
+// the order of in, one after the other. After the first error no more are begun.
+func inOrder[T, R any](ctx context.Context, limit int, in []T, do func(context.Context, T) R, take func(R) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ahead := make(chan chan R, limit-1)
+	group.Go(func() error {
+		defer close(ahead)
+		for _, x := range in {
+			result := make(chan R, 1)
+			select {
+			case ahead <- result:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			group.Go(func() error {
+				result <- do(ctx, x)
+				return nil
+			})
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for result := range ahead {
+			if err := take(<-result); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// isMissing reports whether err says that an object is not there.
+func isMissing(err error) bool {
+	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrGap)
+}
