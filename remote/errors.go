@@ -55,7 +55,7 @@ var (
 // Error is what every call of a Replicator returns on failure, except when its
 // context ended before anything else went wrong.
 type Error struct {
-	Op      string            // push, init, pull, base, follow, wait, status, verify, versions
+	Op      string            // push, init, pull, base, follow, wait, status, lag, verify, drill, versions
 	Version *deltalog.Version // the version it was at, nil if none
 	Key     string            // the object it was at, "" if none
 	Err     error             // the cause; errors.Is and errors.As look through

@@ -112,23 +112,30 @@ func (v *Verification) Err() error {
 // ErrEmptyStore if nothing was ever pushed, and ErrCorrupt if the identity or the index of a pack
 // cannot be read, without which no reader gets any further.
 func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verification, error) {
-	s := r.newSession("verify")
-	v := &verifier{session: s, want: opts, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}}
+	done, err := r.newSession("verify").verify(ctx, opts, opts.Data)
+	return done, opError("verify", err)
+}
+
+// verify is Verify; tableData: the table's files are read, too, and not only compared
+// by size.
+func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
 	v.done.Requests, v.done.Duration = report.Requests, report.Duration
-	return v.done, opError("verify", err)
+	return v.done, err
 }
 
 // verifier is one Verify.
 type verifier struct {
 	*session
-	want  VerifyOptions
-	done  Verification
-	found findings
-	files *extsort.Sorter // a fileNote for all that is said of a path
-	state *verifyState    // nil: none is kept
+	want      VerifyOptions
+	tableData bool
+	done      Verification
+	found     findings
+	files     *extsort.Sorter // a fileNote for all that is said of a path
+	state     *verifyState    // nil: none is kept
 
 	chain   chain
 	damaged map[deltalog.Version]bool // bundles that cannot be read, by key

@@ -185,7 +185,7 @@ func (t *tableCheck) compare(ctx context.Context, path string, want fileNote, li
 		return err
 	}
 	h := sha256.New()
-	if t.v.want.Data && size == want.Size {
+	if t.v.tableData && size == want.Size {
 		_, err = io.Copy(h, watched{f, t.v.session})
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -195,7 +195,7 @@ func (t *tableCheck) compare(ctx context.Context, path string, want fileNote, li
 	switch {
 	case size != want.Size:
 		t.differs(FindingDifferent, v, path, fmt.Sprintf("%d bytes here, %d in the store", size, want.Size))
-	case t.v.want.Data && here != want.SHA256:
+	case t.v.tableData && here != want.SHA256:
 		t.differs(FindingDifferent, v, path, fmt.Sprintf("sha256 %s here, %s in the store", here, want.SHA256))
 	default:
 		t.mu.Lock()

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.pushCommand(), a.initCommand(), a.pullCommand(), a.followCommand(),
 		a.mover("base", "Take a base of the newest version in the store, for init --history live", (*remote.Replicator).Base),
-		a.statusCommand(), a.versionsCommand(), a.verifyCommand(),
+		a.statusCommand(), a.versionsCommand(), a.verifyCommand(), a.drillCommand(),
 		a.consolidateCommand(), a.pruneCommand(), a.pinCommand(), a.unpinCommand(), a.repairCommand())
 	return root
 }
@@ -197,12 +197,14 @@ func (a *app) restoring(opts *remote.Options) error {
 // open makes a Replicator with what the flags say and, if more is not nil, what
 // the command adds.
 func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Options) error) (*remote.Replicator, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(a.level)); err != nil {
-		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", errUsage, a.level)
+	opts, err := a.options()
+	if err != nil {
+		return nil, err
 	}
-	if a.concurrency < 0 {
-		return nil, fmt.Errorf("%w: --concurrency %d must not be negative", errUsage, a.concurrency)
+	if more != nil {
+		if err := more(opts); err != nil {
+			return nil, err
+		}
 	}
 	store, err := all.Open(ctx, url)
 	if err != nil {
@@ -214,24 +216,28 @@ func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Op
 			return nil, err
 		}
 	}
+	return remote.New(table, store, opts)
+}
+
+// options are what the flags say.
+func (a *app) options() (*remote.Options, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.level)); err != nil {
+		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", errUsage, a.level)
+	}
+	if a.concurrency < 0 {
+		return nil, fmt.Errorf("%w: --concurrency %d must not be negative", errUsage, a.concurrency)
+	}
+	if a.settle < 0 {
+		return nil, fmt.Errorf("%w: --settle %s must not be negative", errUsage, a.settle)
+	}
 	opts := &remote.Options{
 		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
 		Concurrency: a.concurrency,
 		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
 		Settle:      a.settle, AllowMissing: a.allowLost,
 	}
-	if a.settle < 0 {
-		return nil, fmt.Errorf("%w: --settle %s must not be negative", errUsage, a.settle)
-	}
-	if err := a.restoring(opts); err != nil {
-		return nil, err
-	}
-	if more != nil {
-		if err := more(opts); err != nil {
-			return nil, err
-		}
-	}
-	return remote.New(table, store, opts)
+	return opts, a.restoring(opts)
 }
 
 func (a *app) printReport(r remote.Report) error {

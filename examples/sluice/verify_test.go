@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestVerifyCommand(t *testing.T) {
+func TestVerifyAndDrillCommands(t *testing.T) {
 	table, url := t.TempDir(), filepath.Join(t.TempDir(), "store")
 	sluice := func(args ...string) (int, string) {
 		var out, errOut bytes.Buffer
@@ -32,7 +32,14 @@ func TestVerifyCommand(t *testing.T) {
 			require.Contains(t, text, "2 bundles read in full")
 		}
 	}
-	code, text := sluice("verify", url, "--state", state)
+	code, text := sluice("drill", url, "--version", "1", "--folder", t.TempDir())
+	require.Zero(t, code, text)
+	require.Contains(t, text, "version 1 restored in ")
+	require.Contains(t, text, "2 commits, 0 files, all of it as the store says")
+	code, text = sluice("drill", url, "--version", "7")
+	require.Equal(t, exitGap, code, text)
+
+	code, text = sluice("verify", url, "--state", state)
 	require.Equal(t, exitUsage, code, text)
 	require.NoError(t, os.Remove(filepath.Join(url, "backups/version-000000/bundle.tar.zst")))
 	code, text = sluice("verify", url)
