@@ -23,6 +23,10 @@ func TestLinksNoCloud(t *testing.T) {
 		require.Empty(t, heavyOf(t, name), name)
 	}
 	require.NotEmpty(t, heavyOf(t, "storage/s3"), "else this test would see nothing")
+	for _, dep := range heavyOf(t, "remote/telemetry") {
+		require.NotContains(t, dep, "/otel/sdk", "only the API of OpenTelemetry")
+		require.True(t, strings.HasPrefix(dep, "go.opentelemetry.io/"), dep)
+	}
 }
 
 func heavyOf(t *testing.T, name string) []string {
