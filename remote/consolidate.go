@@ -219,6 +219,20 @@ func (w *packWriter) Read(p []byte) (int, error) {
 	return w.now.Read(p)
 }
 
+// Seek tells the position, or goes back to the start, so that an upload can be tried
+// again.
+func (w *packWriter) Seek(offset int64, whence int) (int64, error) {
+	switch {
+	case offset == 0 && whence == io.SeekStart:
+		w.stop()
+		*w = packWriter{s: w.s, ctx: w.ctx, group: w.group, hash: sha256.New()}
+		return 0, nil
+	case offset == 0 && whence == io.SeekCurrent && w.ahead == nil:
+		return 0, nil
+	}
+	return 0, errors.New("a pack can only be read again from its start")
+}
+
 // advance goes to the next bundle, io.EOF behind the last.
 func (w *packWriter) advance() error {
 	if w.ahead == nil {

@@ -52,6 +52,7 @@ func (s *session) init(ctx context.Context) error {
 		return err
 	}
 	if err := s.initTo(ctx, table, tip, g); err != nil {
+		s.discard(ctx, table)
 		return err
 	}
 	return table.SetMarker(ctx, nil)

@@ -24,6 +24,13 @@ func (s *session) pull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err = s.pullInto(ctx, table); err != nil {
+		s.discard(ctx, table)
+	}
+	return err
+}
+
+func (s *session) pullInto(ctx context.Context, table LogApplier) error {
 	h, _, err := s.readHead(ctx)
 	if err != nil {
 		return err

@@ -40,7 +40,12 @@ func ProbeLarge(ctx context.Context, s Creator, key string, size int64) error {
 // probeText is what the object begins with, for people who find it.
 const probeText = "sluice created this object twice to see whether the second attempt is refused.\n"
 
+// probeContent can be read again where it is small, so that a probe is retried like
+// any other small Create.
 func probeContent(size int64) io.Reader {
+	if size == 0 {
+		return strings.NewReader(probeText)
+	}
 	return io.MultiReader(strings.NewReader(probeText), io.LimitReader(zeros{}, size))
 }
 
