@@ -90,7 +90,7 @@ func (a *app) printStatus(st steward.NodeStatus) error {
 }
 
 func stateText(paint cli.Paint, st steward.NodeStatus) string {
-	lag := st.Lag.Round(time.Second)
+	lag := fmt.Sprintf("%s (%s)", st.Lag.Age.Round(time.Second), cli.Bytes(st.Lag.Bytes))
 	switch {
 	case st.Diverged:
 		return paint.Bad("diverged: the histories differ")

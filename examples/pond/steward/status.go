@@ -2,8 +2,6 @@ package steward
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -16,11 +14,8 @@ type NodeStatus struct {
 	Mode  string `json:"mode"`
 	Place string `json:"place"` // no secret in it
 	remote.Status
-	// Lag is for how long the newest version has been missing on the side that is
-	// behind; 0 if none is.
-	Lag     time.Duration `json:"lag_ns"`
-	Bundles int64         `json:"bundles"`
-	Stored  int64         `json:"stored_bytes"`
+	Bundles int64 `json:"bundles"`
+	Stored  int64 `json:"stored_bytes"`
 	// LastRun is nil if it never ran.
 	LastRun *Run `json:"last_run,omitempty"`
 	// Requests are those of all recorded runs, Month those of the last 30 days.
@@ -56,7 +51,7 @@ func (p *Pond) Status(ctx context.Context, n Node) (NodeStatus, error) {
 	if st.Status, err = r.Status(ctx); err != nil {
 		return st, err
 	}
-	if err := p.addStored(ctx, &st, r); err != nil {
+	if err := addStored(ctx, &st, r); err != nil {
 		return st, err
 	}
 	if st.Billed {
@@ -80,9 +75,8 @@ func (p *Pond) addRuns(st *NodeStatus, n Node) error {
 	return nil
 }
 
-// addStored adds up what is in the store, and finds since when one side lacks
-// what the other has.
-func (p *Pond) addStored(ctx context.Context, st *NodeStatus, r *remote.Replicator) error {
+// addStored adds up what is in the store.
+func addStored(ctx context.Context, st *NodeStatus, r *remote.Replicator) error {
 	bundle := deltalog.Version(-1)
 	for v, err := range r.Versions(ctx) {
 		if err != nil {
@@ -93,19 +87,8 @@ func (p *Pond) addStored(ctx context.Context, st *NodeStatus, r *remote.Replicat
 			st.Bundles++
 			st.Stored += v.Size
 		}
-		if st.Behind > 0 && st.Lag == 0 && (st.Local == nil || v.Version > *st.Local) {
-			st.Lag = time.Since(v.Stored)
-		}
 	}
-	if st.Ahead == 0 || st.Local == nil {
-		return nil
-	}
-	_, made, err := p.FS.Info(ctx, *st.Local-deltalog.Version(st.Ahead)+1)
-	if errors.Is(err, fs.ErrNotExist) { // the log was cleaned up
-		return nil
-	}
-	st.Lag = time.Since(made)
-	return err
+	return nil
 }
 
 // The list prices of S3 Standard in us-east-1, in US dollars. What is read inside
