@@ -1,13 +1,11 @@
 package deltalog
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -80,17 +78,14 @@ func (a *application) publishFree(c *Change, f Staged) error {
 // checkBegin makes sure that the log has nothing but what the change may begin
 // above.
 func (a *application) checkBegin(c *Change) error {
-	l, err := readLog(a.root)
+	names, err := readNames(a.root, LogDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil || len(l.commits) == 0 {
+	if err != nil {
 		return err
 	}
-	if newest := l.commits[len(l.commits)-1]; !c.Jump || newest > c.Version {
-		return fmt.Errorf("%w: the log has version %d already and cannot begin at %d", ErrConflict, int64(newest), int64(c.Version))
-	}
-	return nil
+	return c.CheckBegin(names)
 }
 
 // publishBeginning puts the files of the checkpoint into the log, durable before
@@ -115,10 +110,7 @@ func (a *application) publishBeginning(c *Change) error {
 // version is visible by now. It is only a help, so where one of its names is
 // taken the rest is left out, too.
 func (a *application) publishOlder(c *Change) error {
-	files := slices.SortedFunc(slices.Values(c.Older), func(f, g Staged) int { // sidecars first
-		return cmp.Or(cmp.Compare(len(path.Dir(g.Path)), len(path.Dir(f.Path))), cmp.Compare(f.Path, g.Path))
-	})
-	for _, f := range files {
+	for _, f := range SidecarsFirst(c.Older) {
 		placed, err := a.publish(c, f)
 		if err != nil {
 			return fmt.Errorf("publish %s: %w", f.Path, err)
@@ -134,14 +126,14 @@ func (a *application) publishOlder(c *Change) error {
 // metadata cleanup does. The newest checkpoint makes the log whole at any moment
 // of it.
 func (a *application) dropBelow(ctx context.Context, c *Change) error {
-	if !c.Jump || len(c.Checkpoint) == 0 {
+	if !c.Jump {
 		return nil
 	}
 	names, err := readNames(a.root, LogDir)
 	if err != nil {
 		return err
 	}
-	for _, name := range belowVersion(names, c.Version) {
+	for _, name := range c.Below(names) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

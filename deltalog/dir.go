@@ -69,10 +69,8 @@ func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
 // checkpoints are open to it. What is no regular file
 // wraps ErrUnsupported.
 func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-	if _, ok := checkpointOf(path); !ok {
-		if err := checkPath(path); err != nil {
-			return nil, 0, err
-		}
+	if err := CheckPath(path); err != nil {
+		return nil, 0, err
 	}
 	f, info, err := d.openRegular(ctx, path)
 	if err != nil {

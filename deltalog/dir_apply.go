@@ -32,7 +32,7 @@ import (
 // before it are harmless: no version names them, and the next attempt takes them
 // over.
 func (d *Dir) Apply(ctx context.Context, b Batch) (applied int, err error) {
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return 0, err
 	}
 	err = d.work(ctx, b.Relaxed, func(a *application) error {
@@ -71,8 +71,9 @@ func (d *Dir) work(ctx context.Context, relaxed bool, f func(*application) error
 	return f(a)
 }
 
-// check refuses a batch that no run of versions could be.
-func (b Batch) check() error {
+// Check refuses a batch that no run of versions could be, with an error wrapping
+// ErrCorrupt or ErrUnsupported.
+func (b Batch) Check() error {
 	for i := range b.Changes {
 		c := &b.Changes[i]
 		if err := c.check(); err != nil {
@@ -113,7 +114,7 @@ func (c *Change) check() error {
 			return fmt.Errorf("%w: %s as part of a checkpoint below version %d", ErrCorrupt, f.Path, int64(c.Version))
 		}
 	}
-	for _, f := range c.all() {
+	for _, f := range c.All() {
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -159,7 +160,7 @@ func (a *application) round(ctx context.Context, changes []Change) (int, error) 
 		return 0, err
 	}
 	if there {
-		return 1, errors.Join(removeStaged(first.all()), a.dropBelow(ctx, first))
+		return 1, errors.Join(removeStaged(first.All()), a.dropBelow(ctx, first))
 	}
 	if err := a.checkPrevious(first); err != nil {
 		return 0, err
@@ -184,7 +185,7 @@ func (a *application) placeAll(ctx context.Context, changes []Change) (placed in
 	}
 	var files []Staged
 	for i := range changes[:ready] {
-		files = append(files, changes[i].all()...)
+		files = append(files, changes[i].All()...)
 	}
 	if serr := a.syncStaged(ctx, files); serr != nil {
 		return 0, serr

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -158,7 +157,7 @@ func copyHashed(w io.Writer, sum hash.Hash, r io.Reader) (size int64, err error)
 // once, also several for one path. If r fails, its error is returned and nothing
 // is staged.
 func (d *Dir) Stage(ctx context.Context, path string, r io.Reader) (Staged, error) {
-	if !isLogFile(path) {
+	if !IsLogFile(path) {
 		if err := checkPath(path); err != nil {
 			return Staged{}, err
 		}
@@ -172,16 +171,6 @@ func (d *Dir) Stage(ctx context.Context, path string, r io.Reader) (Staged, erro
 		return Staged{}, fmt.Errorf("stage %s: %w", path, err)
 	}
 	return staged, nil
-}
-
-// isLogFile reports whether p is the path of a commit or of a checkpoint's file.
-func isLogFile(p string) bool {
-	if _, ok := checkpointOf(p); ok {
-		return true
-	}
-	dir, name := path.Split(p)
-	_, ok := ParseCommitName(name)
-	return ok && dir == LogDir+"/"
 }
 
 // openStage returns the stage of d, which stays until Discard.

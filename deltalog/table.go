@@ -43,8 +43,8 @@ type Change struct {
 	Jump bool
 }
 
-// all returns every file of the change.
-func (c *Change) all() []Staged {
+// All returns every file of the change.
+func (c *Change) All() []Staged {
 	return slices.Concat(c.Files, c.Checkpoint, c.Older, []Staged{c.Commit})
 }
 
