@@ -66,6 +66,7 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 			return err
 		}
 	}
+	s.fresh = false
 	s.expect(int(g.target - nextOf(tip) + 1))
 	for {
 		moved, err := s.initReplay(ctx, table, tip, g)
@@ -112,6 +113,7 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 	if err != nil {
 		return nil, err
 	}
+	s.fresh = state.Empty
 	ours, err := ownMarker(state.Marker, g.identity)
 	if err != nil {
 		return nil, err
@@ -123,7 +125,7 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 		return nil, fmt.Errorf("%w: it holds files that are no table", ErrNotEmpty)
 	}
 	tip, err := table.Tip(ctx)
-	if errors.Is(err, ErrNoTable) && ours {
+	if ours && isUnfinished(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -134,6 +136,13 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.in.first))
 	}
 	return here, err
+}
+
+// isUnfinished reports whether this is what a log says that an init left which was
+// stopped before its first commit: it may have a checkpoint, or a part of one. To
+// begin anew does no harm whatever is there, since nothing is overwritten.
+func isUnfinished(err error) bool {
+	return errors.Is(err, ErrNoTable) || errors.Is(err, ErrUnsupported) || errors.Is(err, ErrCorrupt)
 }
 
 // ownMarker reports whether an init of this store was at work here; one of

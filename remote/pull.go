@@ -36,6 +36,9 @@ func (s *session) pullInto(ctx context.Context, table LogApplier) error {
 		return err
 	}
 	tip, err := s.replicaTip(ctx, table, h)
+	if errors.Is(err, ErrUnsupported) && s.opts.AcrossGap {
+		tip, err = s.finishJump(ctx, table, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,6 +72,25 @@ func (s *session) replicaTip(ctx context.Context, table LogApplier, h *head) (*t
 		s.came(tipState{v, commit})
 	}
 	return &tipState{v, commit}, err
+}
+
+// finishJump takes the base again that a pull across a gap was about to take when
+// it was stopped: the log has its checkpoint already and not yet its commit. That
+// it is the same base is settled by the bytes of that checkpoint.
+func (s *session) finishJump(ctx context.Context, table LogApplier, cause error) (*tipState, error) {
+	reader, ok := table.(StateReader)
+	if !ok {
+		return nil, cause
+	}
+	found, err := reader.Checkpoints(ctx, 0)
+	if err != nil || len(found) == 0 {
+		return nil, errors.Join(cause, err)
+	}
+	tip, err := s.restoreBase(ctx, table, found[len(found)-1].Version, true)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = cause
+	}
+	return tip, err
 }
 
 // checkHead compares with the head where the replica has come that far, so

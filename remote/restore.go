@@ -131,7 +131,7 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 	}
 	var wanted []bundle.File
 	for _, e := range entries {
-		there, err := hasFile(ctx, place.table, e.File)
+		there, err := s.hasFile(ctx, place.table, e.File)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,10 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 
 // hasFile reports whether the table has the file already, from an attempt that
 // was broken off.
-func hasFile(ctx context.Context, table LogApplier, want bundle.File) (bool, error) {
+func (s *session) hasFile(ctx context.Context, table LogApplier, want bundle.File) (bool, error) {
+	if s.fresh {
+		return false, nil
+	}
 	f, size, err := table.OpenFile(ctx, want.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
