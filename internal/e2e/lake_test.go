@@ -89,3 +89,36 @@ func TestSourceInS3(t *testing.T) {
 	require.Contains(t, must(t, l.s3.env, "push", source, backups), "nothing new")
 	require.Contains(t, must(t, l.s3.env, "status", source, backups), "0 behind, 0 ahead")
 }
+
+// TestReplicaInS3 has delta-rs read, right in S3, what init and pull write there.
+func TestReplicaInS3(t *testing.T) {
+	l := newLakes(t)
+	source, backups := filepath.Join(t.TempDir(), "source"), "file://"+filepath.ToSlash(t.TempDir())+"/backups"
+	replica := l.table(t, "replica")
+	for step := 0; step < lakeSteps; step += 4 {
+		l.write(t, source, step, step+3)
+		must(t, nil, "push", source, backups)
+		if step == 0 {
+			must(t, l.s3.env, "init", replica, backups)
+		} else {
+			must(t, l.s3.env, "pull", replica, backups)
+		}
+		l.requireRows(t, replica, 0)
+	}
+	require.Contains(t, must(t, l.s3.env, "status", replica, backups), "0 behind, 0 ahead")
+}
+
+// TestLiveReplicaInS3 does the same where the replica begins at a base, whose
+// checkpoint is the only one and has no commits below.
+func TestLiveReplicaInS3(t *testing.T) {
+	l := newLakes(t)
+	source, backups := l.table(t, "source"), l.table(t, "backups")
+	l.write(t, source, 0, 8)
+	must(t, l.s3.env, "push", source, backups)
+	must(t, l.s3.env, "base", source, backups)
+	l.write(t, source, 9, lakeSteps-1)
+	must(t, l.s3.env, "push", source, backups)
+	replica := l.table(t, "live")
+	must(t, l.s3.env, "init", "--history", "live", replica, backups)
+	l.requireRows(t, replica, 8)
+}

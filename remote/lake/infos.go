@@ -65,7 +65,7 @@ func (t *Table) info(ctx context.Context, key string) (storage.Info, error) {
 		return info, nil
 	}
 	if err := storage.CheckKey(key); err != nil {
-		return storage.Info{}, missing(err)
+		return storage.Info{}, asTable(err)
 	}
 	for info, err := range t.store.List(ctx, key, "") {
 		if err != nil {
