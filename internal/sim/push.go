@@ -1,0 +1,259 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+func replicator(dir string, store storage.Store, opts remote.Options) (*remote.Replicator, error) {
+	table, err := deltalog.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return remote.New(table, store, &opts)
+}
+
+// end is the newest version in the store, -1 if there is none.
+func (w *World) end() int {
+	if len(w.runs) == 0 {
+		return -1
+	}
+	return w.runs[len(w.runs)-1].last
+}
+
+// runOf is the run that has version v, -1 if none has.
+func (w *World) runOf(v int) int {
+	for i, r := range w.runs {
+		if r.first <= v && v <= r.last {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *World) pushStep(ctx context.Context) (string, error) {
+	i := w.rng.IntN(len(w.pushers) + 1)
+	if i < len(w.pushers) {
+		return w.push(w.troubleFor(ctx), w.pushers[i:i+1])
+	}
+	return w.push(w.troubleFor(ctx), w.pushers[:2]) // at the same time
+}
+
+// push lets the pushers push at once. Only the first of them meets the trouble.
+func (w *World) push(t *trouble, pushers []*pusher) (string, error) {
+	defer t.end()
+	w.Counts["pushes"]++
+	lost, err := w.isLost(t.ctx)
+	if err != nil {
+		return "push", err
+	}
+	reports, errs := make([]remote.Report, len(pushers)), make([]error, len(pushers))
+	var running sync.WaitGroup
+	for i, p := range pushers {
+		ctx := t.ctx
+		p.gate.set(t.store)
+		if i > 0 {
+			ctx = context.WithoutCancel(ctx)
+			p.gate.set(w.store)
+		}
+		running.Go(func() { reports[i], errs[i] = p.Push(ctx) })
+	}
+	running.Wait()
+	what := "push"
+	for i, p := range pushers {
+		p.gate.set(w.store)
+		what += fmt.Sprintf(" %s%s", p.name, outcome(reports[i], errs[i]))
+	}
+	what += note(t.name)
+	if err := w.observe(context.WithoutCancel(t.ctx)); err != nil {
+		return what, err
+	}
+	what += fmt.Sprintf("; the store has %v", w.runs)
+	for i, p := range pushers {
+		if err := w.pushed(p, reports[i], errs[i], lost, i == 0 && t.excuses(errs[i])); err != nil {
+			return what, err
+		}
+	}
+	if lost {
+		return what + "; a new store", w.newStore()
+	}
+	return what, nil
+}
+
+// pushed judges one push.
+func (w *World) pushed(p *pusher, report remote.Report, err error, lost, excused bool) error {
+	switch {
+	case lost && errors.Is(err, remote.ErrGap):
+		return nil
+	case lost && !excused:
+		return fmt.Errorf("want %w, got %v", remote.ErrGap, err)
+	case err != nil && excused:
+		w.Counts["pushes broken off"]++
+		return nil
+	case err != nil:
+		return err
+	case report.Remaining == 0 && w.end() != w.source.tip():
+		return fmt.Errorf("the store is at version %d, the source at %d", w.end(), w.source.tip())
+	case report.Remaining > 0 && p.max == 0:
+		return fmt.Errorf("%d versions remain", report.Remaining)
+	}
+	return nil
+}
+
+// isLost reports whether the store was begun at a version to which the source
+// does not go back any more and never came to have it: no push can go on there.
+func (w *World) isLost(ctx context.Context) (bool, error) {
+	if len(w.runs) > 0 {
+		return false, nil
+	}
+	first, begun, err := w.first(ctx)
+	return begun && first < w.source.start, err
+}
+
+// first is where the history in the store begins, by what its creator noted.
+func (w *World) first(ctx context.Context) (v int, begun bool, err error) {
+	b, err := read(context.WithoutCancel(ctx), w.store, "sluice.json")
+	if errors.Is(err, storage.ErrNotFound) {
+		return 0, false, nil
+	}
+	var id struct {
+		First int `json:"first_version"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &id)
+	}
+	return id.First, true, err
+}
+
+func read(ctx context.Context, store storage.Reader, key string) ([]byte, error) {
+	r, err := store.Open(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(r)
+	return b, errors.Join(err, r.Close())
+}
+
+// observe looks into the store for the runs of versions that it has: from its
+// first version, and on from each bundle that records a gap before it, in which
+// nothing need be missing but the proof that the versions belong together.
+func (w *World) observe(ctx context.Context) error {
+	there, ends, err := w.bundles(ctx)
+	if err != nil {
+		return err
+	}
+	w.ends = ends
+	first, begun, err := w.first(ctx)
+	if err != nil || !begun {
+		return err
+	}
+	runs := w.runs
+	w.runs = nil
+	for v := first; v <= w.source.tip(); v++ {
+		gap, known := there[v]
+		switch end := w.end(); {
+		case !known: // maybe a gap that a bundle above records
+		case v == first && len(w.runs) == 0, gap != nil && len(w.runs) > 0 && gap.From <= int64(end)+1:
+			w.runs = append(w.runs, span{v, v})
+		case len(w.runs) > 0 && v == end+1:
+			w.runs[len(w.runs)-1].last = v
+		}
+	}
+	for i, r := range runs {
+		if i >= len(w.runs) || w.runs[i].first != r.first || w.runs[i].last < r.last {
+			return fmt.Errorf("the store had %v and has %v", runs, w.runs)
+		}
+	}
+	if len(w.runs) > len(runs) && len(w.runs) > 1 {
+		w.Counts["gaps"]++
+	}
+	return nil
+}
+
+// known is how far who stands at version v finds out by the keys of bundles
+// alone. That may be short of the end where a pusher settled, version by version,
+// a part of a run that another one had stored: the next push mends it.
+func (w *World) known(v int) int {
+	for {
+		end, there := w.ends[v+1]
+		if !there {
+			return v
+		}
+		v = end
+	}
+}
+
+// seen is the version at which a call that only looks finds the store: at its
+// end, unless the head says less and the keys do not say more.
+func (w *World) seen(ctx context.Context) (int, error) {
+	head, err := w.head(ctx)
+	if err != nil || head < 0 || w.known(head) > head {
+		return w.end(), err
+	}
+	return head, nil
+}
+
+// bundles are the versions that are in bundles, with the gap that is recorded
+// before them, and the last version of each bundle by the first.
+func (w *World) bundles(ctx context.Context) (there map[int]*bundle.Gap, ends map[int]int, err error) {
+	there, ends = map[int]*bundle.Gap{}, map[int]int{}
+	for info, err := range w.store.List(ctx, "backups/version-", "") {
+		if err != nil {
+			return nil, nil, err
+		}
+		if !strings.HasSuffix(info.Key, "/bundle.tar.zst") {
+			continue
+		}
+		b, err := read(ctx, w.store, info.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := w.manifest(ctx, b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", info.Key, err)
+		}
+		for _, v := range m.Versions {
+			there[int(v.Version)] = v.Gap
+			ends[int(m.Versions[0].Version)] = int(v.Version)
+		}
+	}
+	return there, ends, nil
+}
+
+func (w *World) manifest(ctx context.Context, b []byte) (bundle.Manifest, error) {
+	return w.codec.ReadManifest(ctx, int64(len(b)), func(_ context.Context, off, n int64) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(string(b[off : off+n]))), nil
+	})
+}
+
+// outcome is a call's result in a few words.
+func outcome(r remote.Report, err error) string {
+	moved := " nothing"
+	if r.Versions > 0 {
+		moved = fmt.Sprintf(" %d to %d", r.First, r.Last)
+	}
+	if r.Base != nil {
+		moved += fmt.Sprintf(" with base %d", *r.Base)
+	}
+	if err != nil {
+		moved += ", then: " + err.Error()
+	}
+	return moved
+}
+
+func note(trouble string) string {
+	if trouble == "" {
+		return ""
+	}
+	return " [" + trouble + "]"
+}
