@@ -118,7 +118,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// openRegular opens nothing but regular files: opening a pipe would block.
+// openRegular opens nothing but regular files, and without looking first, which
+// would cost as much again: opening a pipe does not block.
 func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -128,18 +129,15 @@ func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileIn
 		return nil, nil, err
 	}
 	defer root.Close() // the file outlives it
-	info, err := root.Stat(path)
+	f, err := root.OpenFile(path, os.O_RDONLY|openNonblocking, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%w: %s is not a regular file: %s", ErrUnsupported, path, info.Mode())
 	}
 	if err != nil {
-		return nil, nil, err
-	}
-	f, err := root.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if info, err = f.Stat(); err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, info, nil

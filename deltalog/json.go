@@ -14,6 +14,10 @@ import (
 // commit takes. Schemas and statistics of some MB exist.
 const maxAction = 64 << 20
 
+// firstRead is how many bytes of a log file are read first: most commits as a
+// whole. The decoder has a buffer of its own, that grows with the actions.
+const firstRead = 8 << 10
+
 // counted counts what is read and remembers why reading failed.
 type counted struct {
 	r   io.Reader
@@ -61,7 +65,7 @@ func eachValue(r io.Reader, f func(raw []byte) error) error {
 
 func eachValueUpTo(maxValue int64, r io.Reader, f func(raw []byte) error) error {
 	src := &counted{r: r}
-	in := bufio.NewReaderSize(src, 64<<10)
+	in := bufio.NewReaderSize(src, firstRead)
 	if mark, err := in.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
 		if _, err := in.Discard(3); err != nil {
 			return err
