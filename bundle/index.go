@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -88,11 +87,11 @@ func nextEntry(lines *bufio.Reader) (IndexEntry, error) {
 
 func parseEntry(line []byte) (IndexEntry, error) {
 	var e IndexEntry
-	if err := checkNames(json.NewDecoder(bytes.NewReader(line)), false); err != nil {
-		return e, err
-	}
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, asCorrupt(err)
+	}
+	if err := checkNames(line); err != nil {
+		return e, err
 	}
 	if e.Version < 0 {
 		return e, corruptf("file %q in version %d", e.Path, e.Version)

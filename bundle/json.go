@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -47,7 +47,7 @@ func parseLast(raw []byte, v any) error {
 	if err := checkFormat(raw); err != nil {
 		return err
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(raw)), false); err != nil {
+	if err := checkNames(raw); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
@@ -56,68 +56,33 @@ func parseLast(raw []byte, v any) error {
 	return nil
 }
 
+// checkFormat looks for the format number of raw, which is valid JSON.
 func checkFormat(raw []byte) error {
-	var head struct {
-		Format *int64 `json:"format"`
+	var value []byte
+	w := walker{raw: raw}
+	if w.space(); raw[w.at] != '{' {
+		return corruptf("not an object")
 	}
-	if err := json.Unmarshal(raw, &head); err != nil {
-		return asCorrupt(err)
-	}
-	switch {
-	case head.Format == nil:
-		return corruptf("no format number")
-	case *head.Format < 1:
-		return corruptf("format %d", *head.Format)
-	case *head.Format > Format:
-		return fmt.Errorf("format %d, this program reads up to %d: %w", *head.Format, Format, ErrUnsupported)
-	}
-	return nil
-}
-
-// checkNames reads one JSON value and refuses objects that two readers could
-// understand differently: with one name twice, or, since encoding/json ignores
-// case, with a name that is not all lower case. Keys of metadata are free.
-func checkNames(dec *json.Decoder, free bool) error {
-	token, err := dec.Token()
-	if err != nil {
-		return asCorrupt(err)
-	}
-	switch token {
-	case json.Delim('['):
-		for dec.More() {
-			if err := checkNames(dec, free); err != nil {
-				return err
-			}
+	err := w.members(func(name []byte) error {
+		begin := w.at
+		w.skip()
+		if string(name) == "format" {
+			value = raw[begin:w.at]
 		}
-	case json.Delim('{'):
-		if err := checkObject(dec, free); err != nil {
-			return err
-		}
-	default:
 		return nil
+	})
+	if err != nil {
+		return err
 	}
-	_, err = dec.Token() // the closing bracket
-	return err
-}
-
-func checkObject(dec *json.Decoder, free bool) error {
-	seen := make(map[string]bool)
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return asCorrupt(err)
-		}
-		name, _ := token.(string)
-		if seen[name] {
-			return corruptf("name %.80q stands twice in an object", name)
-		}
-		if !free && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-			return corruptf("name %.80q is not lower case", name)
-		}
-		seen[name] = true
-		if err := checkNames(dec, free || name == "metadata"); err != nil {
-			return err
-		}
+	if value == nil || string(value) == "null" {
+		return corruptf("no format number")
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	switch {
+	case err != nil || n < 1:
+		return corruptf("format %.40s", value)
+	case n > Format:
+		return fmt.Errorf("format %d, this program reads up to %d: %w", n, Format, ErrUnsupported)
 	}
 	return nil
 }

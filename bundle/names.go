@@ -1,0 +1,167 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// checkNames refuses, in raw, which is valid JSON, objects that two readers could
+// understand differently: with one name twice, or, since encoding/json ignores
+// case, with a name that is not all lower case. Keys of metadata are free.
+func checkNames(raw []byte) error {
+	w := walker{raw: raw}
+	return w.names(false)
+}
+
+// walker goes through valid JSON once. A manifest may have many MB, and
+// encoding/json takes several times as long to name its tokens as to parse it.
+type walker struct {
+	raw  []byte
+	at   int
+	seen [][]byte // names of the objects that are open, outermost first
+}
+
+// names checks the value at w.at and goes behind it.
+func (w *walker) names(free bool) error {
+	switch w.space(); w.raw[w.at] {
+	case '{':
+		return w.object(free)
+	case '[':
+		return w.elements(func() error { return w.names(free) })
+	default:
+		w.skip()
+		return nil
+	}
+}
+
+func (w *walker) object(free bool) error {
+	outer := len(w.seen)
+	var many map[string]bool // in place of seen, where looking at each would take long
+	err := w.members(func(name []byte) error {
+		if !free && !isLower(name) {
+			return corruptf("name %.80q is not lower case", name)
+		}
+		if many[string(name)] || contains(w.seen[outer:], name) {
+			return corruptf("name %.80q stands twice in an object", name)
+		}
+		if w.seen = append(w.seen, name); len(w.seen)-outer > 16 {
+			if many == nil {
+				many = make(map[string]bool)
+			}
+			for _, n := range w.seen[outer:] {
+				many[string(n)] = true
+			}
+			w.seen = w.seen[:outer]
+		}
+		return w.names(free || string(name) == "metadata")
+	})
+	w.seen = w.seen[:outer]
+	return err
+}
+
+func contains(names [][]byte, name []byte) bool {
+	for _, n := range names {
+		if bytes.Equal(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLower(name []byte) bool {
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// members calls f at the value of each member of the object at w.at; f goes
+// behind it.
+func (w *walker) members(f func(name []byte) error) error {
+	return w.elements(func() error {
+		begin := w.at
+		w.skip()
+		name, err := unquote(w.raw[begin:w.at])
+		if err != nil {
+			return err
+		}
+		w.space()
+		w.at++ // the colon
+		w.space()
+		return f(name)
+	})
+}
+
+// elements calls f at each element of the array or object at w.at, and goes
+// behind its closing bracket.
+func (w *walker) elements(f func() error) error {
+	for w.at++; ; {
+		switch w.space(); w.raw[w.at] {
+		case ']', '}':
+			w.at++
+			return nil
+		case ',':
+			w.at++
+		default:
+			if err := f(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (w *walker) space() {
+	for w.at < len(w.raw) && isSpace(w.raw[w.at]) {
+		w.at++
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// skip goes behind the value at w.at.
+func (w *walker) skip() {
+	for depth := 0; w.at < len(w.raw); w.at++ {
+		switch c := w.raw[w.at]; {
+		case c == '"':
+			w.skipText()
+		case c == '{' || c == '[':
+			depth++
+			continue
+		case (c == '}' || c == ']') && depth > 0:
+			depth--
+		case depth > 0:
+			continue
+		case c == '}' || c == ']' || c == ',' || isSpace(c): // behind a number or a word
+			return
+		default:
+			continue
+		}
+		if depth == 0 {
+			w.at++
+			return
+		}
+	}
+}
+
+// skipText goes to the closing quote of the string at w.at.
+func (w *walker) skipText() {
+	for w.at++; w.raw[w.at] != '"'; w.at++ {
+		if w.raw[w.at] == '\\' {
+			w.at++
+		}
+	}
+}
+
+// unquote returns the content of a JSON string.
+func unquote(raw []byte) ([]byte, error) {
+	if !bytes.Contains(raw, []byte(`\`)) {
+		return raw[1 : len(raw)-1], nil
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, asCorrupt(err)
+	}
+	return []byte(s), nil
+}

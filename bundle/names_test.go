@@ -1,0 +1,79 @@
+package bundle
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCheckNames(t *testing.T) {
+	many := func(last string) string {
+		var b strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&b, `"n%d":{},`, i)
+		}
+		return "{" + b.String() + last + "}"
+	}
+	for raw, ok := range map[string]bool{
+		`{}`: true, ` [ ] `: true, `1`: true, `null`: true, `"a"`: true, `-1.5e7 `: true,
+		`{"a":1,"b":{"a":2},"c":[{"a":1},{"a":1}]}`: true, `{"a":1 , "a" :2}`: false, `{"a":1,"\u0061":2}`: false,
+		`{"A":1}`: false, `{"a":[{"B":1}]}`: false, `{"":1}`: true, `{"é":1}`: false, `{"a b":1}`: false,
+		`{"metadata":{"A b":1,"x\"y":2,"\\":3}}`: true, `{"metadata":{"A":1,"A":2}}`: false, `{"metadata":{"a":{"A":1,"A":2}}}`: false,
+		`{"metadata":{"A":1},"A":2}`: false, `{"a":"{\"A\":1,\"A\":2}"}`: true, `[[[{"a":[1,2,{"a":true}],"a":null}]]]`: false,
+		many(`"n100":1`): true, many(`"n3":1`): false, many(`"n99":1`): false, many(`"x":{"n3":1}`): true,
+	} {
+		require.True(t, json.Valid([]byte(raw)), raw)
+		err := checkNames([]byte(raw))
+		if ok {
+			assert.NoError(t, err, raw)
+		} else {
+			assert.ErrorIs(t, err, ErrCorrupt, raw)
+		}
+	}
+}
+
+// FuzzCheckNames compares with the tokens of encoding/json.
+func FuzzCheckNames(f *testing.F) {
+	for _, s := range []string{`{"a":{"b":[1,"x",{}]},"a":1}`, `{"metadata":{"A":"\ud800"}}`, ` [ 1 , -2e3,{ "A" :null } ] `} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !json.Valid(raw) {
+			t.Skip()
+		}
+		want := tokenNames(json.NewDecoder(bytes.NewReader(raw)), false)
+		assert.Equal(t, want, checkNames(raw) == nil)
+	})
+}
+
+// tokenNames is checkNames by the tokens of encoding/json.
+func tokenNames(dec *json.Decoder, free bool) bool {
+	token, err := dec.Token()
+	if err != nil {
+		return false
+	}
+	ok := true
+	seen := map[string]bool{}
+	if token == json.Delim('{') || token == json.Delim('[') {
+		for dec.More() {
+			inner := free
+			if token == json.Delim('{') {
+				key, err := dec.Token()
+				if err != nil {
+					return false
+				}
+				name := key.(string)
+				ok = ok && !seen[name] && (free || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "")
+				seen[name], inner = true, free || name == "metadata"
+			}
+			ok = tokenNames(dec, inner) && ok
+		}
+		_, err = dec.Token()
+	}
+	return ok && err == nil
+}
