@@ -55,6 +55,26 @@ func TestTarAndZstdUnpack(t *testing.T) {
 	assert.Equal(t, len(files)+1, countFiles(t, out))
 }
 
+// So does bsdtar, the tar of macOS, the BSDs and Windows.
+func TestBsdtarUnpacks(t *testing.T) {
+	if _, err := exec.LookPath("bsdtar"); err != nil {
+		t.Skip("NOT TESTED: that bsdtar unpacks a bundle, since it is not installed")
+	}
+	raw, done, files := mixed(t)
+	dir := t.TempDir()
+	bundle := filepath.Join(dir, "bundle.tar.zst")
+	require.NoError(t, os.WriteFile(bundle, raw, 0o644))
+	out := filepath.Join(dir, "out")
+	require.NoError(t, os.Mkdir(out, 0o755))
+	run(t, "bsdtar", "-C", out, "-xf", bundle)
+	for _, want := range done.members() {
+		b, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(want.Path)))
+		require.NoError(t, err)
+		assert.Equal(t, want.SHA256, digestOf(b), want.Path)
+	}
+	assert.Equal(t, len(files)+1, countFiles(t, out))
+}
+
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Restores a Delta table from a sluice store in a folder: reader.py STORE TABLE [VERSION]
+
+Written from FORMAT.md and nothing else, to show that it suffices. It is not made for large
+tables: a bundle is held in memory. Needs Python 3.11 and the program zstd.
+"""
+import datetime, hashlib, io, json, os, re, shutil, subprocess, sys, tarfile, unicodedata
+
+def require(true, text):
+    if not true:
+        sys.exit(f"reader.py: {text}")
+
+def parse(raw):
+    """JSON as M1 to M3 have it."""
+    def unique(pairs):
+        require(len({k for k, _ in pairs}) == len(pairs), "a name stands twice in a JSON object")
+        return dict(pairs)
+    doc = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    require(doc.get("format") == 1, f"format {doc.get('format')}, this program reads 1")
+    return doc
+
+def check_path(f):
+    """P1 to P4, and P6 for files of checkpoints."""
+    path, kind = f["path"], f["kind"]
+    require(kind in ("data", "deletion-vector", "change-data", "extra", "checkpoint"), f"kind {kind}")
+    if kind == "checkpoint":
+        name = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+        pattern = rf"_delta_log/(\d{{20}}\.checkpoint\.({name}\.)?parquet|\d{{20}}\.checkpoint\.{name}\.json|_sidecars/{name}\.parquet)"
+        require(re.fullmatch(pattern, path), f"not a checkpoint's path: {path!r}")
+        return f
+    parts = path.split("/")
+    require(0 < len(path.encode()) <= 4096 and not re.search(r"[\0\\]", path) and not re.match("[A-Za-z]:", path), f"path {path!r}")
+    require(all(p not in ("", ".", "..") and len(p.encode()) <= 255 for p in parts), f"path {path!r}")
+    plain = "".join(c for c in parts[0] if unicodedata.category(c) != "Cf").split(":")[0].rstrip(". ").casefold()
+    require(plain not in ("_delta_log", ".sluice"), f"path {path!r}")
+    return f
+
+def unpack(raw, last_name, listing):
+    """The contents of the members by path, and the document that describes them."""
+    plain = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True).stdout
+    archive = tarfile.open(fileobj=io.BytesIO(plain))
+    members = [(m.name, archive.extractfile(m).read()) for m in archive if m.isreg() or require(False, f"{m.name} is no file")]
+    doc = parse(members[-1][1])
+    files = listing(doc)
+    require([name for name, _ in members] == [f["path"] for f in files] + [last_name], "other members than are listed")
+    return {f["path"]: checked(f, content) for f, (_, content) in zip(files, members)}, doc
+
+def checked(f, content):
+    require((len(content), hashlib.sha256(content).hexdigest()) == (f["size"], f["sha256"]), f"{f['path']}: wrong content")
+    return content
+
+def bundle_files(doc):
+    for v in doc["versions"]:
+        require(v["commit"]["path"] == f"_delta_log/{v['version']:020}.json", "path of a commit")
+    return [f for v in doc["versions"] for f in [*map(check_path, v["files"]), v["commit"]]]
+
+class Store:
+    def __init__(self, folder):
+        self.folder, self.bundles, self.floor, self.read = folder, {}, None, {}
+        self.identity = parse(self.get("sluice.json"))
+        require(self.identity["encryption"] is None, "the store is encrypted")
+        for name in os.listdir(os.path.join(folder, "backups")):
+            version = re.fullmatch(r"version-(\d{6}|[1-9]\d{6,})", name)
+            if version and os.path.exists(os.path.join(folder, "backups", name, "bundle.tar.zst")):
+                self.bundles[int(version[1])] = (f"backups/{name}/bundle.tar.zst",)
+            if floor := re.fullmatch(r"floor-(\d{6,})\.json", name):
+                self.floor = max(self.floor or 0, int(floor[1]))
+            if re.fullmatch(r"index-\d{6,}-\d{6,}\.json", name):
+                index = parse(self.get(f"backups/{name}"))
+                for first, _, offset, size in index["bundles"]:
+                    self.bundles.setdefault(first, (index["pack"], offset, size))
+
+    def get(self, key, offset=0, size=1 << 62):
+        return open(os.path.join(self.folder, key), "rb").read()[offset : offset + size]
+
+    def bundle(self, first):
+        if first not in self.read:  # only the last one is kept
+            self.read = {first: unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)}
+        return self.read[first]
+
+    def base(self, version):
+        files = lambda doc: [*map(check_path, doc["files"] + doc["checkpoint"]), doc["commit"], doc["index"]]
+        return unpack(self.get(f"backups/version-{version:06}/base.tar.zst"), f".sluice/version-{version:06}/base.json", files)
+
+    def find(self, version, digest):
+        """Of the bundles that carry the version, the contents and versions of one that follows digest."""
+        for first in sorted((f for f in self.bundles if version - 4096 < f <= version), reverse=True):
+            contents, doc = self.bundle(first)
+            versions = [v for v in doc["versions"] if v["version"] >= version]
+            if versions and "gap" not in versions[0] and versions[0]["previous"] == digest:
+                return contents, versions
+        return None, []
+
+    def restart(self, version):
+        """The first version above a hole whose bundle has the gap recorded; None if there is none."""
+        above = min((f for f in self.bundles if f >= version), default=None)
+        gap = above is not None and self.bundle(above)[1]["versions"][0].get("gap")
+        return above if gap and gap["from"] <= version else None
+
+def put(path, content, time=None):
+    """Writes a file, relative to the current folder."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    require(not os.path.exists(path) or open(path, "rb").read() == content, f"{path} has two contents")
+    with open(path, "wb") as f:
+        f.write(content)
+    if time:
+        date, fraction = re.fullmatch(r"([^.Z]+)(?:\.(\d+))?Z", time).groups()
+        seconds = int(datetime.datetime.fromisoformat(date + "+00:00").timestamp())
+        os.utime(path, ns=(seconds * 10**9 + int((fraction or "").ljust(9, "0")),) * 2)
+
+def put_base(store, version):
+    """Rebuilds the table at a base; returns the digest of its commit."""
+    for name in os.listdir():
+        shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
+    contents, base = store.base(version)
+    for f in map(json.loads, contents[base["index"]["path"]].splitlines()):
+        has = contents if f.get("in_base") and f["version"] == version else (store.base if f.get("in_base") else store.bundle)(f["version"])[0]
+        put(check_path(f)["path"], checked(f, has[f["path"]]))
+    for f in base["checkpoint"]:
+        put(f["path"], contents[f["path"]])
+    put(f"_delta_log/{version:020}.json", contents[base["commit"]["path"]], base["modified"])
+    return base["commit"]["sha256"]
+
+def restore(store, target):
+    """Rebuilds the table in the current folder; returns its first and its last version."""
+    begins = version = store.identity["first_version"]
+    digest = None
+    if store.floor is not None:
+        begins, digest, version = store.floor, put_base(store, store.floor), store.floor + 1
+    while version <= target:
+        contents, versions = store.find(version, digest)
+        if not versions:
+            begins_anew = store.restart(version)
+            if begins_anew is None or begins_anew > target:
+                break
+            begins, digest, version = begins_anew, put_base(store, begins_anew), begins_anew + 1
+        for v in (v for v in versions if v["version"] <= target):
+            require((v["version"], v["previous"]) == (version, digest), f"version {version} does not follow")
+            for f in v["files"]:
+                put(f["path"], contents[f["path"]])
+            put(v["commit"]["path"], contents[v["commit"]["path"]], v["modified"])
+            digest, version = v["commit"]["sha256"], version + 1
+    return begins, version - 1
+
+require(len(sys.argv) in (3, 4), __doc__)
+the_store = Store(os.path.abspath(sys.argv[1]))
+os.mkdir(sys.argv[2])  # fails if it is there
+os.chdir(sys.argv[2])
+print(*restore(the_store, int(sys.argv[3]) if len(sys.argv) == 4 else sys.maxsize))
