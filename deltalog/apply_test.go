@@ -217,7 +217,7 @@ func TestApplyConflict(t *testing.T) {
 	}
 }
 
-func TestApplyOrphans(t *testing.T) {
+func TestH33ApplyOrphans(t *testing.T) {
 	wanted := map[string]string{"p/a": "right"}
 	for _, c := range []struct {
 		name   string
@@ -306,7 +306,7 @@ func TestApplyChecksums(t *testing.T) {
 	}
 }
 
-func TestApplyRefuses(t *testing.T) {
+func TestH20ApplyRefuses(t *testing.T) {
 	good := map[string]string{"a": "one"}
 	var commit1 Staged
 	for _, c := range []struct {
@@ -446,9 +446,9 @@ func (c *countdown) Err() error {
 	return nil
 }
 
-// TestApplyBrokenOff breaks Apply off wherever it looks whether it should go
+// TestH30ApplyBrokenOff breaks Apply off wherever it looks whether it should go
 // on: the version is not visible, and the next attempt completes it.
-func TestApplyBrokenOff(t *testing.T) {
+func TestH30ApplyBrokenOff(t *testing.T) {
 	first := map[string]string{"a": "one"}
 	second := map[string]string{"p=1/b": "two", "p=2/c": "three", "p=3/q=4/d": "four"}
 	for n := 0; ; n++ {

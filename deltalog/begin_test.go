@@ -74,7 +74,7 @@ func TestApplyRefusesABeginningAboveALog(t *testing.T) {
 
 // H37: a replica below a hole takes the version after it and drops its log
 // below, as metadata cleanup would.
-func TestApplyJumpsOverAHole(t *testing.T) {
+func TestH37ApplyJumpsOverAHole(t *testing.T) {
 	d := newDir(t, nil)
 	for v := range Version(3) {
 		require.NoError(t, apply(t, d, v, map[string]string{v.String(): "old"}))

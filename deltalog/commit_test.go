@@ -110,7 +110,7 @@ func TestScanCommitRefuses(t *testing.T) {
 	}
 }
 
-func TestScanCommitValues(t *testing.T) {
+func TestH17ScanCommitValues(t *testing.T) {
 	c, err := scanText(`{"commitInfo":{"inCommitTimestamp":9223372036854775807,"operation":"MERGE","operationParameters":{"operation":"no","n":1e400}}}
 {"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"],"writerFeatures":["v2Checkpoint","x"]}}
 {"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"],"writerFeatures":["v2Checkpoint","x"]}}
@@ -193,7 +193,7 @@ func TestScanCommitCut(t *testing.T) {
 	}
 }
 
-func TestScanCommitLongLine(t *testing.T) {
+func TestH11ScanCommitLongLine(t *testing.T) {
 	long := `{"add":{"stats":"` + strings.Repeat("x", 20<<20) + `","path":"a","size":1}}`
 	require.Greater(t, len(long), 20<<20)
 	c, err := scanText(long + "\n" + info)

@@ -81,7 +81,7 @@ func TestTip(t *testing.T) {
 	}
 }
 
-func TestTipFromDoesNotList(t *testing.T) {
+func TestH12TipFromDoesNotList(t *testing.T) {
 	d := newDir(t, logOf(5, 6))
 	tip, err := d.TipFrom(t.Context(), 5)
 	require.NoError(t, err, "a listing would show that commit 0 is missing")
@@ -140,8 +140,8 @@ func TestOpenDir(t *testing.T) {
 	require.ErrorContains(t, err, "is not a folder")
 }
 
-// TestLinks: symbolic links inside the table are followed, others never (H24).
-func TestLinks(t *testing.T) {
+// TestH24Links: symbolic links inside the table are followed, others never (H24).
+func TestH24Links(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs symbolic links")
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDecodePath(t *testing.T) {
+func TestH20DecodePath(t *testing.T) {
 	long := strings.Repeat("n", 255)
 	for _, c := range []struct {
 		name, raw, want string

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,30 +72,100 @@ func initLive(t *testing.T, store storage.Reader, opts remote.Options) (string, 
 	return dir, report
 }
 
+// scatter commits n versions of one file each, of which every keep-th stays live,
+// and the newest.
+func (p *pond) scatter(n, keep, size int) {
+	p.t.Helper()
+	for range n {
+		v := int(p.next)
+		var actions []action
+		switch {
+		case v == 0:
+			actions = begin("scattered")
+		case (v-1)%keep != 0:
+			actions = append(actions, remove(churnFile(v-1)))
+		}
+		content := noise(uint64(v), size)
+		p.write(churnFile(v), content)
+		p.commit(append(actions, add(churnFile(v), content))...)
+	}
+}
+
+// vacuum removes the dead files of the last n versions.
+func (p *pond) vacuum(n, keep int) {
+	p.t.Helper()
+	for v := max(0, int(p.next)-1-n); v < int(p.next)-1; v++ {
+		if v%keep != 0 {
+			require.NoError(p.t, os.RemoveAll(filepath.Join(p.dir, churnFile(v))))
+		}
+	}
+}
+
+// SLUICE_LIVE_VERSIONS makes the history of this test long: with 20000, of 256 KiB
+// each, it takes 6 GB of memory.
 func TestLiveInitMovesWhatIsLive(t *testing.T) {
-	const size, live = 64 << 10, 80
+	versions, keep, size := 400, 10, 64<<10
+	if n := os.Getenv("SLUICE_LIVE_VERSIONS"); n != "" {
+		var err error
+		versions, err = strconv.Atoi(n)
+		require.NoError(t, err)
+		keep, size = 100, 256<<10
+	}
 	source, store := newPond(t), storage.NewMemory()
 	pusher := replicator(t, source.dir, store, nil)
-	for range 30 { // a hook that pushes a few versions at a time
-		source.churn(10, live, size)
+	for range versions / 10 { // a hook that pushes a few versions at a time
+		source.scatter(10, keep, size)
 		_, err := pusher.Push(t.Context())
 		require.NoError(t, err)
+		source.vacuum(20, keep)
 	}
 	require.Greater(t, countBases(t, store), 3)
 
-	replica, report := initLive(t, store, remote.Options{})
-	require.NotNil(t, report.Base)
 	tip := source.next - 1
-	assert.Equal(t, liveFiles(t, source.dir, tip), liveFiles(t, replica, tip))
-	assert.LessOrEqual(t, report.Requests.Received, int64(live*size*3/2))
-	assert.NoFileExists(t, filepath.Join(replica, deltalog.Version(0).CommitPath()))
+	var replica string
+	for back := deltalog.Version(50); back >= 0; back -= 10 { // bases are not taken with every push
+		target := tip - back
+		dir, report := initLive(t, store, remote.Options{Target: &target})
+		requireScattered(t, dir, target, keep, size)
+		require.NotNil(t, report.Base)
+		assert.NoFileExists(t, filepath.Join(dir, deltalog.Version(0).CommitPath()))
+		live, touched, tail := int64(0), map[deltalog.Version]bool{}, map[deltalog.Version]bool{}
+		for v, err := range pusher.Versions(t.Context()) {
+			require.NoError(t, err)
+			n := int(v.Version)
+			if isLive := n%keep == 0 || v.Version == target; isLive && v.Version <= target {
+				live += int64(size)
+				touched[v.Bundle] = true
+			}
+			if *report.Base <= v.Version && v.Version <= target { // the base's own bundle is read for two ends of it
+				tail[v.Bundle] = true
+			}
+		}
+		received := report.Requests.Received
+		t.Logf("version %d of %d KiB each: init of %d KiB that are live received %d KiB, %.2f times as much, in %d GET and %d LIST for %d bundles and a tail of %d",
+			target, size>>10, live>>10, received>>10, float64(received)/float64(live), report.Requests.Get, report.Requests.List, len(touched), len(tail))
+		assert.LessOrEqual(t, received, live*3/2)
+		assert.LessOrEqual(t, report.Requests.Get, int64(len(touched)+len(tail)+3), "and identity, head, base")
+		replica = dir
+	}
 
-	source.churn(3, live, size)
+	source.scatter(3, keep, size)
 	_, err := pusher.Push(t.Context())
 	require.NoError(t, err)
 	_, err = replicator(t, replica, store, nil).Pull(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, liveFiles(t, source.dir, tip+3), liveFiles(t, replica, tip+3), "and it goes on from there")
+	requireScattered(t, replica, tip+3, keep, size) // it goes on from there
+}
+
+func requireScattered(t *testing.T, dir string, v deltalog.Version, keep, size int) {
+	t.Helper()
+	want := map[string]string{}
+	for n := range int(v) + 1 {
+		if n%keep == 0 || n == int(v) {
+			want[churnFile(n)] = noise(uint64(n), size)
+		}
+	}
+	require.Equal(t, want, liveFiles(t, dir, v))
 }
 
 func countBases(t *testing.T, store storage.Reader) (n int) {

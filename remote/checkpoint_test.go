@@ -30,7 +30,7 @@ func (p *pond) interval(n string) {
 	p.commit(actions...)
 }
 
-func TestReplicaGetsCheckpoints(t *testing.T) {
+func TestH36ReplicaGetsCheckpoints(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.interval("15")
 	source.churn(9, 4, 10)
@@ -64,7 +64,7 @@ func TestReplicaGetsCheckpoints(t *testing.T) {
 
 // The source's own checkpoint appears after its version was pushed, and comes
 // with the next one, as it is.
-func TestCheckpointOfTheSourceIsCarried(t *testing.T) {
+func TestH13CheckpointOfTheSourceIsCarried(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.churn(11, 4, 10)
 	source.mustPush(store)

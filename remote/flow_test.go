@@ -141,7 +141,7 @@ func TestExtraFiles(t *testing.T) {
 	require.ErrorIs(t, err, remote.ErrExtraHook, "a hook where the store has none")
 }
 
-func TestFileGoneBeforeItWasPushed(t *testing.T) {
+func TestH02FileGoneBeforeItWasPushed(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")
 	source.append("one")

@@ -45,8 +45,8 @@ func requireSpan(t *testing.T, dir string, start, tip deltalog.Version) {
 	require.Equal(t, []deltalog.Version{start, tip}, []deltalog.Version{gotStart, gotTip})
 }
 
-// H1: the first push of a table whose log begins at a checkpoint.
-func TestPushOfAnOldTable(t *testing.T) {
+// The first push of a table whose log begins at a checkpoint.
+func TestH01PushOfAnOldTable(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.churn(12, 4, 500)
 	source.cleanUp(7)
@@ -75,8 +75,8 @@ func TestPushOfAnOldTable(t *testing.T) {
 	require.Equal(t, liveFiles(t, source.dir, 14), liveFiles(t, dir, 14))
 }
 
-// H1: log cleanup took commits that were not pushed yet.
-func TestPushOverAHole(t *testing.T) {
+// Log cleanup took commits that were not pushed yet.
+func TestH01PushOverAHole(t *testing.T) {
 	for name, c := range map[string]struct{ cleaned, first deltalog.Version }{
 		"some versions are missing":              {10, 10},
 		"none is, but the commit before is gone": {5, 5},

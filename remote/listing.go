@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -293,37 +292,32 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	if key, last, known := hints.bundleOf(v); known {
 		return run{object: s.bundle(key), last: last}, nil
 	}
-	candidates := []object{l.bundles[i-1]}
-	if i < len(l.bundles) || hints.to > v {
-		// There is more. The run that leads there may begin further below, where
-		// two pushers were at work at once.
-		from, _ := search(l.bundles, v+1-maxRun)
-		below := l.bundles[max(from, i-runAhead) : i-1]
-		candidates = slices.AppendSeq(candidates, valuesBackward(below))
+	if err := s.longer(ctx, &found, l.bundles[i-1:i]); err != nil || found.last > v {
+		return found, err
 	}
-	for _, o := range candidates {
-		m, err := s.peek(ctx, o)
-		if err != nil {
-			return run{}, err
-		}
-		if newest := m.Versions[len(m.Versions)-1]; newest.Version >= int64(found.last) {
-			found = run{o, deltalog.Version(newest.Version), &newest}
-		}
-		if found.last > v {
-			break
-		}
+	if i == len(l.bundles) && hints.to == v { // as the head says
+		return found, nil
 	}
-	return found, nil
+	// A run that leads further may begin further below, where two pushers were at
+	// work at once.
+	from, _ := search(l.bundles, v+1-maxRun)
+	err := s.longer(ctx, &found, l.bundles[max(from, i-runAhead, 0):i-1])
+	return found, err
 }
 
-func valuesBackward(objects []object) iter.Seq[object] {
-	return func(yield func(object) bool) {
-		for _, o := range slices.Backward(objects) {
-			if !yield(o) {
-				return
-			}
+// longer replaces found by the bundle that carries most beyond it, if one does.
+func (s *session) longer(ctx context.Context, found *run, among []object) error {
+	read, err := s.peekAll(ctx, among)
+	if err != nil {
+		return err
+	}
+	for i, m := range slices.Backward(read) {
+		newest := m.Versions[len(m.Versions)-1]
+		if last := deltalog.Version(newest.Version); last > found.last || last == found.last && found.newest == nil {
+			*found = run{among[i], last, &newest}
 		}
 	}
+	return nil
 }
 
 // history returns the segments that make up the history which begins at first:

@@ -104,7 +104,7 @@ func TestDivergedHistories(t *testing.T) {
 	})
 }
 
-func TestInitRefusesOtherContent(t *testing.T) {
+func TestH39InitRefusesOtherContent(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")
 	source.append("one")
@@ -200,7 +200,7 @@ func TestGap(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
-func TestDamagedBundlesAreNotApplied(t *testing.T) {
+func TestH41DamagedBundlesAreNotApplied(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")
 	source.append("one")

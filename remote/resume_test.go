@@ -54,7 +54,7 @@ func (s *stopping) Discard(ctx context.Context) error {
 	return s.Dir.Discard(ctx)
 }
 
-func TestInitResumesFromAnyStep(t *testing.T) {
+func TestH33InitResumesFromAnyStep(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	for range 3 {
 		source.append("x")

@@ -104,7 +104,7 @@ func TestConsolidate(t *testing.T) {
 	requireSame(t, source.dir, restored(t, store))
 }
 
-func TestPrune(t *testing.T) {
+func TestH41Prune(t *testing.T) {
 	for name, packs := range map[string]bool{"bundles": false, "packs": true} {
 		t.Run(name, func(t *testing.T) {
 			source, store := newPond(t), storage.NewMemory()

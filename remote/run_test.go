@@ -32,7 +32,7 @@ func countBundles(t *testing.T, store storage.Reader) (n int) {
 }
 
 // A backlog of small versions takes few requests, going up and coming down.
-func TestBacklogGoesUpAsRuns(t *testing.T) {
+func TestH12BacklogGoesUpAsRuns(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	for i := range 2500 {
 		source.append(fmt.Sprint(i))
@@ -195,4 +195,30 @@ func TestVersionsOfRuns(t *testing.T) {
 		got = append(got, v.Version)
 	}
 	require.Equal(t, []deltalog.Version{0, 1, 2, 3, 4}, got)
+}
+
+// Two pushers at once can leave a long run below the key of a shorter one, so
+// that the newest key does not tell where the store ends.
+func TestLongRunBelowTheNewestKey(t *testing.T) {
+	source, run, single, store := newPond(t), storage.NewMemory(), storage.NewMemory(), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(run)
+	for range 6 {
+		source.append("x")
+	}
+	source.mustPush(run)
+	source.pushSingly(single)
+	for key, from := range map[string]storage.Store{
+		"sluice.json":                           run,
+		"backups/version-000000/bundle.tar.zst": run,
+		"backups/version-000001/bundle.tar.zst": run,
+		"backups/version-000002/bundle.tar.zst": single,
+	} {
+		require.NoError(t, store.Create(t.Context(), key, bytes.NewReader(read(t, from, key)), -1))
+	}
+	st, err := replicator(t, source.dir, store, nil).Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, deltalog.Version(6), *st.Store)
+	requireSame(t, source.dir, restored(t, store))
+	require.Zero(t, source.mustPush(store).Versions)
 }

@@ -56,7 +56,7 @@ func (s *lostReply) Create(ctx context.Context, key string, r io.Reader, size in
 	return err
 }
 
-func TestLostReplyIsSettledByContent(t *testing.T) {
+func TestH31LostReplyIsSettledByContent(t *testing.T) {
 	source, store := newPond(t), &lostReply{Store: storage.NewMemory()}
 	source.mustPushAfterProbe(store)
 	source.append("one")
