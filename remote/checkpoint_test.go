@@ -106,3 +106,19 @@ func TestCarriedCheckpointReplacesNothing(t *testing.T) {
 	require.Equal(t, "of its own", string(after))
 	require.NotEmpty(t, checkpointsOf(t, restored(t, store)), "else it was not carried")
 }
+
+// Of a table with a feature that is not known, a checkpoint of ours might lack
+// something: the replica does without.
+func TestH36NoCheckpointOfWhatIsNotKnown(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.interval("10")
+	source.commit(action{"protocol": map[string]any{"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": []string{"fromTheFuture"}}})
+	for range 20 {
+		source.append("x")
+	}
+	source.mustPush(store)
+	replica := restored(t, store)
+	requireSame(t, source.dir, replica)
+	require.Empty(t, checkpointsOf(t, replica))
+	require.NoFileExists(t, filepath.Join(replica, deltalog.LogDir, "_last_checkpoint"))
+}

@@ -239,6 +239,10 @@ func TestH14OnlyACheckpoint(t *testing.T) {
 	_, err := source.push(store)
 	require.ErrorIs(t, err, remote.ErrUnsupported)
 	require.Empty(t, objects(t, store))
+
+	source.churn(1, 2, 10)
+	require.Equal(t, deltalog.Version(4), *source.mustPush(store).Base)
+	requireSpan(t, restored(t, store), 4, 4)
 }
 
 // Whatever way a commit is written, its bytes arrive.
