@@ -228,6 +228,11 @@ func (b Base) check() error {
 	if err := b.checkCommit(); err != nil {
 		return err
 	}
+	for _, f := range b.parts() {
+		if err := f.checkHere(); err != nil {
+			return err
+		}
+	}
 	paths := make(map[string]bool)
 	for _, f := range slices.Concat(b.Files, b.Checkpoint) {
 		if err := f.check(b.Version); err != nil {

@@ -127,14 +127,14 @@ func baseForgery(spoil func(f *forgery)) *forgery {
 
 func badBase(rule, expect, comment string, spoil func(f *forgery)) recipe {
 	return func(t testing.TB) vector {
-		return vector{rule: rule, expect: expect, comment: comment, base: true, raw: baseForgery(spoil).bytes(t)}
+		return vector{rule: rule, expect: expect, comment: comment, object: "base", raw: baseForgery(spoil).bytes(t)}
 	}
 }
 
 func baseRecipes(all map[string]recipe) {
 	all["good-base"] = func(t testing.TB) vector {
 		raw, _, _ := base7(t)
-		return vector{expect: "ok", comment: "a base of version 7", base: true, raw: raw}
+		return vector{expect: "ok", comment: "a base of version 7", object: "base", raw: raw}
 	}
 	all["b1-no-commit"] = badBase("B1", "corrupt", "no commit", func(f *forgery) { f.members = append(f.members[:2:2], f.members[3:]...) })
 	all["b1-no-index"] = badBase("B1", "corrupt", "no index", func(f *forgery) { f.members = append(f.members[:3:3], f.members[4]) })
@@ -145,7 +145,7 @@ func baseRecipes(all map[string]recipe) {
 		f.members = append(f.members[:3:3], append([]forged{{header(commitPath(1), 0, modified), nil}}, f.members[3:]...)...)
 	})
 	all["b1-bundle"] = func(t testing.TB) vector {
-		return vector{rule: "B1", expect: "corrupt", comment: "a bundle", base: true, raw: forge().bytes(t)}
+		return vector{rule: "B1", expect: "corrupt", comment: "a bundle", object: "base", raw: forge().bytes(t)}
 	}
 	all["b2-no-checkpoint"] = badBase("B2", "corrupt", "no checkpoint", func(f *forgery) {
 		f.members = append(f.members[:1:1], f.members[2:]...)

@@ -31,7 +31,10 @@ func (m Manifest) check() error {
 			return corruptf("version %d has a gap before it and stands after another", v.Version)
 		}
 	}
-	return m.Versions[0].checkBegin()
+	if err := m.Versions[0].checkBegin(); err != nil {
+		return err
+	}
+	return m.checkParts()
 }
 
 // checkBegin tests how the first version of a bundle hangs on what is before it.

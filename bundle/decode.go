@@ -27,8 +27,13 @@ func (c *Codec) Decode(ctx context.Context, r io.Reader, put PutFunc) (Manifest,
 	var m Manifest
 	err := c.decode(ctx, r, put, &order, func(raw []byte) (expects, error) {
 		var err error
-		m, err = parseManifest(raw)
-		return m, err
+		if m, err = parseManifest(raw); err != nil || len(m.Parts) == 0 {
+			return m, err
+		}
+		if err := c.limits.check(m.files()); err != nil { // of what lies elsewhere
+			return m, asCorrupt(err)
+		}
+		return m, nil
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -77,7 +82,11 @@ type expects interface {
 // decode reads an archive whose last member parse understands.
 func (c *Codec) decode(ctx context.Context, r io.Reader, put PutFunc, o order, parse func(raw []byte) (expects, error)) error {
 	src := &source{ctx: ctx, r: r}
-	z, err := c.decoder(src)
+	marked, err := checkMark(src)
+	if err != nil {
+		return err
+	}
+	z, err := c.decoder(marked)
 	if err != nil {
 		return err
 	}

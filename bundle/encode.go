@@ -10,7 +10,8 @@ import (
 // in the order of m and then its commit, and at the end the manifest. m gives
 // paths, kinds and what is known of each version; sizes, digests and places are
 // computed here from the bytes that open yields, as is Previous of every version
-// but the first. It returns the finished manifest and leaves m as it was.
+// but the first. Files that lie in a part are not opened, what m says of them is
+// taken over. It returns the finished manifest and leaves m as it was.
 //
 // The same input gives the same bytes, from the same version of this module.
 // About 8 MiB of memory are held: up to four frames are under way at 2 MiB each.
@@ -48,7 +49,6 @@ func (c *Codec) draft(m Manifest) (Manifest, error) {
 	}
 	m = m.clone()
 	m.Format = Format
-	members := 0
 	for i := range m.Versions {
 		v := &m.Versions[i]
 		if v.Commit.Path == "" {
@@ -56,12 +56,13 @@ func (c *Codec) draft(m Manifest) (Manifest, error) {
 		}
 		v.Commit.unmeasure()
 		for j := range v.Files {
-			v.Files[j].unmeasure()
+			if v.Files[j].Part == "" {
+				v.Files[j].unmeasure()
+			}
 		}
-		members += len(v.Files) + 1
 	}
-	if members > c.limits.MaxMembers {
-		return Manifest{}, fmt.Errorf("%d members, limit is %d: %w", members, c.limits.MaxMembers, ErrTooLarge)
+	if err := c.limits.check(m.files()); err != nil {
+		return Manifest{}, err
 	}
 	return m, m.check()
 }
@@ -88,8 +89,15 @@ func (p *packer) versions(m *Manifest) error {
 
 func (p *packer) version(v *Version) error {
 	for i := range v.Files {
-		if err := p.add(&v.Files[i], v.Modified); err != nil {
-			return inMember(v.Files[i].Path, err)
+		f := &v.Files[i]
+		err := error(nil)
+		if f.Part == "" {
+			err = p.add(f, v.Modified)
+		} else {
+			err = p.tally.add(f.Path, f.Size)
+		}
+		if err != nil {
+			return inMember(f.Path, err)
 		}
 	}
 	return inMember(v.Commit.Path, p.add(&v.Commit, v.Modified))

@@ -16,12 +16,14 @@ type IndexEntry struct {
 	File
 	// Version is the number in the key of the object that holds the file: a
 	// bundle, or a base if InBase is set.
+	// With Part it is a part of that bundle.
 	Version int64 `json:"version"`
 	InBase  bool  `json:"in_base,omitempty"`
 }
 
 // Compare orders entries as an index does: by Version, those in the bundle
-// before those in the base, then by path in byte order.
+// before those in its parts, by name, before those in the base, then by path in byte
+// order.
 func (e IndexEntry) Compare(f IndexEntry) int {
 	inBase := 0
 	if e.InBase != f.InBase {
@@ -30,7 +32,7 @@ func (e IndexEntry) Compare(f IndexEntry) int {
 			inBase = 1
 		}
 	}
-	return cmp.Or(cmp.Compare(e.Version, f.Version), inBase, cmp.Compare(e.Path, f.Path))
+	return cmp.Or(cmp.Compare(e.Version, f.Version), inBase, cmp.Compare(e.Part, f.Part), cmp.Compare(e.Path, f.Path))
 }
 
 // maxIndexLine bounds a line of an index in bytes: two paths would not fill it.
@@ -98,6 +100,9 @@ func parseEntry(line []byte) (IndexEntry, error) {
 	}
 	if e.Kind == KindCheckpoint {
 		return e, corruptf("file %q of kind %q", e.Path, e.Kind)
+	}
+	if e.Part != "" && (e.InBase || !IsPartName(e.Part)) {
+		return e, corruptf("file %q in part %.80q", e.Path, e.Part)
 	}
 	return e, e.check(0)
 }

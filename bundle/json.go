@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -77,14 +76,7 @@ func checkFormat(raw []byte) error {
 	if value == nil || string(value) == "null" {
 		return corruptf("no format number")
 	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	switch {
-	case err != nil || n < 1:
-		return corruptf("format %.40s", value)
-	case n > Format:
-		return fmt.Errorf("format %d, this program reads up to %d: %w", n, Format, ErrUnsupported)
-	}
-	return nil
+	return checkKnown(string(value))
 }
 
 func asCorrupt(err error) error {

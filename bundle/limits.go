@@ -61,6 +61,17 @@ type tally struct {
 	entries int64 // bytes that the manifest needs at least
 }
 
+// check counts files that are listed somewhere.
+func (l Limits) check(files []File) error {
+	t := tally{Limits: l}
+	for _, f := range files {
+		if err := t.add(f.Path, f.Size); err != nil {
+			return inMember(f.Path, err)
+		}
+	}
+	return nil
+}
+
 // add counts one more member. It also refuses names that no manifest within
 // the limit could list, so that names alone never fill the memory.
 func (t *tally) add(path string, size int64) error {

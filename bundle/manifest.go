@@ -28,6 +28,8 @@ type Manifest struct {
 	Format   int       `json:"format"`
 	Writer   Writer    `json:"writer"`
 	Versions []Version `json:"versions"`
+	// Parts are the objects beside the bundle that hold files of it, see Part.
+	Parts []PartRef `json:"parts,omitempty"`
 }
 
 // Writer says who wrote a bundle, for people; no reader decides by it.
@@ -84,15 +86,19 @@ type File struct {
 	Kind   Kind   `json:"kind,omitempty"` // "" for the commit file
 	Size   int64  `json:"size"`
 	SHA256 Digest `json:"sha256"`
-	// Place is where the content lies in the bundle; nil if it is empty or the
-	// writer did not say. It is a hint: who follows it checks size and digest.
+	// Part is the name of the part that holds the file; "" if the bundle itself
+	// does.
+	Part string `json:"part,omitempty"`
+	// Place is where the content lies in the object that holds it; nil if it is
+	// empty or the writer did not say. It is a hint: who follows it checks size
+	// and digest.
 	Place *Place `json:"place,omitempty"`
 }
 
 // Same reports whether f and g are the same content under the same path and
 // kind, wherever it lies.
 func (f File) Same(g File) bool {
-	f.Place, g.Place = nil, nil
+	f.Part, f.Place, g.Part, g.Place = "", nil, "", nil
 	return f == g
 }
 
@@ -110,7 +116,7 @@ type Place struct {
 // clone copies all that finishing a manifest may touch, and gives times and
 // lists the one form that they have in a bundle.
 func (m Manifest) clone() Manifest {
-	m.Versions = slices.Clone(m.Versions)
+	m.Versions, m.Parts = slices.Clone(m.Versions), slices.Clone(m.Parts)
 	for i := range m.Versions {
 		v := &m.Versions[i]
 		v.Modified = v.Modified.UTC().Round(0) // Round drops the monotonic clock
@@ -129,15 +135,27 @@ func (m Manifest) clone() Manifest {
 	return m
 }
 
-// members lists what the archive holds before the manifest, in its order. The
+// members lists what the archive holds before the manifest, in its order, which is
+// not what its parts hold. The
 // modification time of each is its version's.
 func (m Manifest) members() []expected {
 	var all []expected
 	for _, v := range m.Versions {
 		for _, f := range v.Files {
-			all = append(all, expected{f, v.Modified})
+			if f.Part == "" {
+				all = append(all, expected{f, v.Modified})
+			}
 		}
 		all = append(all, expected{v.Commit, v.Modified})
+	}
+	return all
+}
+
+// files lists all files and commits, also those that parts hold.
+func (m Manifest) files() []File {
+	var all []File
+	for _, v := range m.Versions {
+		all = append(append(all, v.Files...), v.Commit)
 	}
 	return all
 }

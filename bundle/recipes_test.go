@@ -24,7 +24,7 @@ func recipes() map[string]recipe {
 		"good-gap":          good("version 7 after a gap, with a checkpoint of version 6", goodGap),
 		"good-frames":       good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
 	}
-	for _, add := range []func(map[string]recipe){frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes, baseRecipes} {
+	for _, add := range []func(map[string]recipe){markRecipes, partRecipes, frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes, baseRecipes} {
 		add(all)
 	}
 	return all

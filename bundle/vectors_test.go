@@ -31,7 +31,7 @@ type vector struct {
 	comment string   // what is special
 	sha256  Digest   // of the bundle
 	members []string // of a good one, see describe
-	base    bool     // it is a base, not a bundle
+	object  string   // "base" or "part"; "" for a bundle
 	raw     []byte
 }
 
@@ -62,11 +62,14 @@ func TestVectors(t *testing.T) {
 
 func (v vector) decode(t testing.TB) (u unpacked, err error) {
 	t.Helper()
-	if v.base {
+	switch v.object {
+	case "base":
 		_, err = newCodec(t, Limits{}).DecodeBase(t.Context(), onlyReader{bytes.NewReader(v.raw)}, u.put)
-		return u, err
+	case "part":
+		_, err = newCodec(t, Limits{}).DecodePart(t.Context(), onlyReader{bytes.NewReader(v.raw)}, u.put)
+	default:
+		_, u, err = decode(t, v.raw)
 	}
-	_, u, err = decode(t, v.raw)
 	return u, err
 }
 
@@ -75,9 +78,13 @@ func (v vector) decode(t testing.TB) (u unpacked, err error) {
 func TestGoodVectorsArePinned(t *testing.T) {
 	pinned := map[string]string{
 		"good-base.txt":         "b9deb66c617d3d65a5f616daa6dfbbbcc390fca09165f20dfc2209cf057d8618",
+		"good-divided.txt":      "2f00a5f0c75ac1374da24a4ff755fd86286ee87c800684f97b9d697ffa5d26fe",
 		"good-frames.txt":       "edeacb9766b68b4ffca98f932d997beb876fcad8e0f13cc366b2b237f7022109",
 		"good-gap.txt":          "7a42fa2ede826de3ea39834cbf64363b6b8f678e7320551be009f0bf620a3b4a",
+		"good-marked.txt":       "2840c21a8460cb3f319808b48f067f6e916cf1118c2083c96aa82bc27b756137",
 		"good-one-version.txt":  "68c8060e2d90b6f6c1dd251dc2e8706992c043b90e22ff75533f3cabd09d423b",
+		"good-other-frame.txt":  "48b215baa2d1dedcd6a430657188235b957f8c13c8c830cbd3c2844f4ec23384",
+		"good-part.txt":         "2913c6da73439ac61d1b097eac3b22b1593c80ab3b0f6d8b338fa308ff60637c",
 		"good-two-versions.txt": "abc3c5e50f2377f5e77c41b1fa8253380b5738a546ddf98bbc2acaff02903973",
 	}
 	got := map[string]string{}
@@ -164,7 +171,7 @@ func parseVector(t testing.TB, b []byte) vector {
 		case "member":
 			v.members = append(v.members, value)
 		case "object":
-			v.base = value == "base"
+			v.object = value
 		case "sha256":
 			require.NoError(t, v.sha256.UnmarshalText([]byte(value)))
 		default:
@@ -199,8 +206,8 @@ func (v vector) format() []byte {
 	if v.rule != "" {
 		fmt.Fprintf(&b, "rule: %s\n", v.rule)
 	}
-	if v.base {
-		b.WriteString("object: base\n")
+	if v.object != "" {
+		fmt.Fprintf(&b, "object: %s\n", v.object)
 	}
 	fmt.Fprintf(&b, "expect: %s\ncomment: %s\nsha256: %v\n", v.expect, v.comment, digestOf(v.raw))
 	for _, m := range v.members {
