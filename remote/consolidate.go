@@ -110,7 +110,7 @@ func packGroups(bundles []object) [][]object {
 		group, size = nil, 0
 	}
 	for _, o := range bundles {
-		if o.pack || o.Size > packBundle {
+		if o.pack || o.Size > packBundle || o.Size < 0 { // the last: not listed yet
 			end()
 			continue
 		}

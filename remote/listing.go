@@ -227,7 +227,7 @@ func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) 
 type segment struct {
 	first, last deltalog.Version
 	newest      *bundle.Version // what a bundle says of last; nil if it was not asked
-	bundles     []object        // that carry them, ascending by what each adds
+	bundles     []object        // that carry them, ascending
 }
 
 // upTo returns the bundles that it takes to get to v.
@@ -268,9 +268,8 @@ func (s *session) gapFreeEnd(ctx context.Context, l listing, first deltalog.Vers
 			return seg, seg.last >= first, nil
 		}
 		seg.last = run.last
-		if n := len(seg.bundles); n == 0 || seg.bundles[n-1].version != run.version {
-			seg.bundles = append(seg.bundles, run.object)
-		}
+		n, _ := search(seg.bundles, run.version)
+		seg.bundles = append(seg.bundles[:n], run.object) // the run carries what those after it do
 	}
 }
 
@@ -290,7 +289,11 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 		return found, nil
 	}
 	if key, last, known := hints.bundleOf(v); known {
-		return run{object: s.bundle(key), last: last}, nil
+		o, listed := find(l.bundles, key)
+		if !listed {
+			o = s.bundle(key)
+		}
+		return run{object: o, last: last}, nil
 	}
 	if err := s.longer(ctx, &found, l.bundles[i-1:i]); err != nil || found.last > v {
 		return found, err

@@ -50,6 +50,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
 		return nil, at(v, "", err)
 	}
+	s.discard(ctx, table) // what the base carries and the table had
 	s.recordBase(b)
 	s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
 	s.came(tipState{v, b.Commit.SHA256})

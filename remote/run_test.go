@@ -221,4 +221,10 @@ func TestLongRunBelowTheNewestKey(t *testing.T) {
 	require.Equal(t, deltalog.Version(6), *st.Store)
 	requireSame(t, source.dir, restored(t, store))
 	require.Zero(t, source.mustPush(store).Versions)
+
+	// The head knows the run, and its size is that of the listing.
+	_, err = store.(storage.Overwriter).Put(t.Context(), "backups/head.json", read(t, run, "backups/head.json"), "")
+	require.NoError(t, err)
+	require.Equal(t, 2, consolidate(t, store).Bundles)
+	requireSame(t, source.dir, restored(t, store))
 }

@@ -42,3 +42,5 @@ def main(path: str, directory: str) -> None:
 
 
 main(*sys.argv[1:])
+sys.stdout.flush()
+os._exit(0)  # a process that ends as usual is aborted now and then by threads of Arrow's
