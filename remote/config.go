@@ -35,6 +35,9 @@ type Config struct {
 	SyncInterval     time.Duration // between two pulls of a host that follows; 0: not given
 	SwitchToPull     bool          // auto_switch_to_pull
 	CompressionLevel *int          // zstd, 1 to 22; 0: store; nil: not given
+	// Replicas are further stores to push to, each with a place of its own and
+	// nothing else; for NewMulti. Only with ModePush.
+	Replicas []*Config
 
 	key, secret storage.Secret
 	text        []byte
@@ -52,26 +55,31 @@ func (c Config) String() string {
 // GoString returns what String does.
 func (c Config) GoString() string { return c.String() }
 
+// place are the keys that say where a store is.
+type place struct {
+	StorageType string `yaml:"storage_type"`
+	Bucket      string `yaml:"bucket"`
+	Prefix      string `yaml:"prefix"`
+	Path        string `yaml:"path"`
+	URL         string `yaml:"url"`
+	Region      string `yaml:"region"`
+	Key         string `yaml:"key"`
+	Secret      string `yaml:"secret"`
+	Endpoint    string `yaml:"endpoint"`
+}
+
 // fields are the keys as they stand in the file.
 type fields struct {
-	StorageType      string `yaml:"storage_type"`
-	Bucket           string `yaml:"bucket"`
-	Prefix           string `yaml:"prefix"`
-	Path             string `yaml:"path"`
-	URL              string `yaml:"url"`
-	Region           string `yaml:"region"`
-	Key              string `yaml:"key"`
-	Secret           string `yaml:"secret"`
-	Endpoint         string `yaml:"endpoint"`
-	Mode             string `yaml:"mode"`
-	SourcePondID     string `yaml:"source_pond_id"`
-	ConfigPath       string `yaml:"config_path"`
-	SyncInterval     *int   `yaml:"sync_interval"`
-	SwitchToPull     bool   `yaml:"auto_switch_to_pull"`
-	CompressionLevel *int   `yaml:"compression_level"`
+	place            `yaml:",inline"`
+	Replicas         []place `yaml:"replicas"`
+	Mode             string  `yaml:"mode"`
+	SourcePondID     string  `yaml:"source_pond_id"`
+	ConfigPath       string  `yaml:"config_path"`
+	SyncInterval     *int    `yaml:"sync_interval"`
+	SwitchToPull     bool    `yaml:"auto_switch_to_pull"`
+	CompressionLevel *int    `yaml:"compression_level"`
 
 	// Known, and not there yet: the answer is an error that says so.
-	Replicas     any `yaml:"replicas"`
 	IncludePaths any `yaml:"include_paths"`
 	ExcludePaths any `yaml:"exclude_paths"`
 }
@@ -127,7 +135,7 @@ func hasOuterKey(text []byte) bool {
 }
 
 func (f *fields) config(text []byte) (*Config, error) {
-	for key, value := range map[string]any{"replicas": f.Replicas, "include_paths": f.IncludePaths, "exclude_paths": f.ExcludePaths} {
+	for key, value := range map[string]any{"include_paths": f.IncludePaths, "exclude_paths": f.ExcludePaths} {
 		if value != nil {
 			return nil, fmt.Errorf("%w: %s is not there yet", ErrUnsupported, key)
 		}
@@ -136,11 +144,9 @@ func (f *fields) config(text []byte) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: mode: %w", ErrInvalidConfig, err)
 	}
-	c := &Config{
-		StorageType: f.StorageType, Bucket: f.Bucket, Prefix: strings.Trim(f.Prefix, "/"), Path: f.Path, URL: f.URL,
-		Region: f.Region, Endpoint: f.Endpoint, Mode: mode, SourcePondID: f.SourcePondID, ConfigPath: f.ConfigPath,
-		SwitchToPull: f.SwitchToPull, key: storage.NewSecret(f.Key), secret: storage.NewSecret(f.Secret), text: bytes.Clone(text),
-	}
+	c := f.place.config()
+	c.Mode, c.SourcePondID, c.ConfigPath = mode, f.SourcePondID, f.ConfigPath
+	c.SwitchToPull, c.text = f.SwitchToPull, bytes.Clone(text)
 	if n := f.SyncInterval; n != nil {
 		if *n < 1 || int64(*n) > int64(100*365*24*time.Hour/time.Second) {
 			return nil, fmt.Errorf("%w: sync_interval %d: seconds, at least 1", ErrInvalidConfig, *n)
@@ -153,7 +159,32 @@ func (f *fields) config(text []byte) (*Config, error) {
 		}
 		c.CompressionLevel = n
 	}
-	return c, c.checkPlace()
+	if err := c.checkPlace(); err != nil {
+		return nil, err
+	}
+	return c, f.addReplicas(c)
+}
+
+// config returns a configuration that names the place alone.
+func (p place) config() *Config {
+	return &Config{
+		StorageType: p.StorageType, Bucket: p.Bucket, Prefix: strings.Trim(p.Prefix, "/"), Path: p.Path, URL: p.URL,
+		Region: p.Region, Endpoint: p.Endpoint, Mode: ModePush, key: storage.NewSecret(p.Key), secret: storage.NewSecret(p.Secret),
+	}
+}
+
+func (f *fields) addReplicas(c *Config) error {
+	if len(f.Replicas) > 0 && c.Mode != ModePush {
+		return fmt.Errorf("%w: replicas are stores to push to, the mode is %s", ErrInvalidConfig, c.Mode)
+	}
+	for i, p := range f.Replicas {
+		r := p.config()
+		if err := r.checkPlace(); err != nil {
+			return fmt.Errorf("replicas, number %d: %w", i+1, err)
+		}
+		c.Replicas = append(c.Replicas, r)
+	}
+	return nil
 }
 
 // schemes of the storage types.

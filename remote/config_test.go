@@ -87,23 +87,26 @@ func TestConfigRefuses(t *testing.T) {
 		want error
 		says string
 	}{
-		"empty":             {"", remote.ErrInvalidConfig, "empty"},
-		"unknown key":       {"storage_type: mem\nbuckte: x\n", remote.ErrInvalidConfig, "line 2"},
-		"ill-typed":         {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2"},
-		"twice":             {"storage_type: mem\nstorage_type: mem\n", remote.ErrInvalidConfig, "storage_type"},
-		"two documents":     {"storage_type: mem\n---\nmode: pull\n", remote.ErrInvalidConfig, "document"},
-		"mode":              {"storage_type: mem\nmode: sideways\n", remote.ErrInvalidConfig, "push, init and pull"},
-		"no place":          {"mode: push\n", remote.ErrInvalidConfig, "storage_type or url"},
-		"unknown type":      {"storage_type: tape\n", remote.ErrInvalidConfig, "s3, gs, azblob"},
-		"no bucket":         {"storage_type: s3\n", remote.ErrInvalidConfig, "needs bucket"},
-		"no path":           {"storage_type: local\n", remote.ErrInvalidConfig, "needs path"},
-		"url and bucket":    {"url: s3://b\nbucket: b\n", remote.ErrInvalidConfig, "url stands instead"},
-		"level":             {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "0 (store) to 22"},
-		"negative level":    {"storage_type: mem\ncompression_level: -1\n", remote.ErrInvalidConfig, "0 (store) to 22"},
-		"interval":          {"storage_type: mem\nsync_interval: 0\n", remote.ErrInvalidConfig, "at least 1"},
-		"several stores":    {"storage_type: mem\nreplicas: [x]\n", remote.ErrUnsupported, "replicas"},
-		"selected paths":    {"storage_type: mem\ninclude_paths: [x]\n", remote.ErrUnsupported, "include_paths"},
-		"key with a folder": {"storage_type: local\npath: /x\nkey: k\n", remote.ErrInvalidConfig, "takes no"},
+		"empty":                            {"", remote.ErrInvalidConfig, "empty"},
+		"unknown key":                      {"storage_type: mem\nbuckte: x\n", remote.ErrInvalidConfig, "line 2"},
+		"ill-typed":                        {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2"},
+		"twice":                            {"storage_type: mem\nstorage_type: mem\n", remote.ErrInvalidConfig, "storage_type"},
+		"two documents":                    {"storage_type: mem\n---\nmode: pull\n", remote.ErrInvalidConfig, "document"},
+		"mode":                             {"storage_type: mem\nmode: sideways\n", remote.ErrInvalidConfig, "push, init and pull"},
+		"no place":                         {"mode: push\n", remote.ErrInvalidConfig, "storage_type or url"},
+		"unknown type":                     {"storage_type: tape\n", remote.ErrInvalidConfig, "s3, gs, azblob"},
+		"no bucket":                        {"storage_type: s3\n", remote.ErrInvalidConfig, "needs bucket"},
+		"no path":                          {"storage_type: local\n", remote.ErrInvalidConfig, "needs path"},
+		"url and bucket":                   {"url: s3://b\nbucket: b\n", remote.ErrInvalidConfig, "url stands instead"},
+		"level":                            {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "0 (store) to 22"},
+		"negative level":                   {"storage_type: mem\ncompression_level: -1\n", remote.ErrInvalidConfig, "0 (store) to 22"},
+		"interval":                         {"storage_type: mem\nsync_interval: 0\n", remote.ErrInvalidConfig, "at least 1"},
+		"a replica of what":                {"storage_type: mem\nreplicas: [x]\n", remote.ErrInvalidConfig, "line 2"},
+		"a replica nowhere":                {"storage_type: mem\nreplicas:\n- storage_type: s3\n", remote.ErrInvalidConfig, "replicas, number 1: "},
+		"a replica with more than a place": {"storage_type: mem\nreplicas:\n- storage_type: mem\n  mode: push\n", remote.ErrInvalidConfig, "mode"},
+		"replicas to pull from":            {"storage_type: mem\nmode: pull\nreplicas:\n- storage_type: mem\n", remote.ErrInvalidConfig, "replicas"},
+		"selected paths":                   {"storage_type: mem\ninclude_paths: [x]\n", remote.ErrUnsupported, "include_paths"},
+		"key with a folder":                {"storage_type: local\npath: /x\nkey: k\n", remote.ErrInvalidConfig, "takes no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := remote.ParseConfig([]byte(c.text))
@@ -133,4 +136,20 @@ func FuzzParseConfig(f *testing.F) {
 			require.Equal(t, remote.ModePull, again.Mode)
 		}
 	})
+}
+
+func TestConfigOfSeveralStores(t *testing.T) {
+	t.Setenv("SLUICE_TEST_SECRET", "the-secret")
+	c, err := remote.ParseConfig([]byte("remote:\n  storage_type: local\n  path: /backups\n  replicas:\n  - storage_type: s3\n    bucket: far\n    prefix: pond/\n    key: k\n    secret: ${env:SLUICE_TEST_SECRET}\n  - url: gs://other/pond\n"))
+	require.NoError(t, err)
+	require.Len(t, c.Replicas, 2)
+	far, err := c.Replicas[0].Storage()
+	require.NoError(t, err)
+	require.Equal(t, "the-secret", far.Secret.Reveal())
+	require.Equal(t, "far", far.Bucket)
+	require.Equal(t, "pond", far.Prefix)
+	other, err := c.Replicas[1].Storage()
+	require.NoError(t, err)
+	require.Equal(t, "gs", other.Scheme)
+	require.NotContains(t, fmt.Sprintf("%+v", c.Replicas[0]), "the-secret")
 }

@@ -12,10 +12,16 @@ type packing[T any] struct {
 	pack func(io.Writer) (T, error)
 	done *T // of the last complete packing; nil if there was none
 
-	whole *bytes.Reader // a small object, packed; else
+	whole whole // packed already; else
 	pipe  *io.PipeReader
 	ended chan struct{} // closed when the packing behind pipe has ended
 	sent  int64         // bytes read since the last start
+}
+
+// whole is an object that is packed already.
+type whole interface {
+	io.ReadSeeker
+	Size() int64
 }
 
 // packSmall packs at once, which suits what fits into memory: about size bytes.

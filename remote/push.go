@@ -27,6 +27,9 @@ func (s *session) push(ctx context.Context) error {
 	if s.store.creator == nil {
 		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
 	}
+	if s.group != nil {
+		defer s.group.begin()()
+	}
 	pos, err := s.position(ctx)
 	if err != nil {
 		return err
@@ -283,6 +286,11 @@ func (s *session) createIdentity(ctx context.Context, first deltalog.Version) (*
 		return nil, fmt.Errorf("probe %s: %w", probeKey, err)
 	}
 	id := newIdentity(tableID, first, s.opts.Extra != nil, s.opts.Clock(), s.opts.Writer)
+	if s.group != nil {
+		if id.Lineage, err = s.group.lineage.choose(ctx, s.group.members, id.Lineage); err != nil {
+			return nil, err
+		}
+	}
 	err = s.createSmall(ctx, identityKey, id)
 	if errors.Is(err, storage.ErrExists) {
 		if id, err = s.readIdentity(ctx); err == nil && id == nil {

@@ -155,6 +155,7 @@ type Replicator struct {
 	opts  Options
 	log   *slog.Logger
 	turn  chan struct{} // holds a token while no call moves versions
+	group *group        // of a Multi; nil: alone
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 	newest  sighting // likewise

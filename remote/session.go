@@ -19,6 +19,7 @@ const (
 	logPath    = "path"
 	logVersion = "version"
 	logLast    = "last"
+	logStore   = "store"
 
 	logFailures = "failures" // in a row
 )

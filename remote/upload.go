@@ -55,8 +55,9 @@ func (p *plan) at(v deltalog.Version) position {
 // the store has by that key: all, unless another pusher was first.
 func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, err error) {
 	key := bundleKey(p.first())
-	src, err := s.newSource(ctx, p)
+	src, free, err := s.newSource(ctx, p)
 	if err == nil {
+		defer free()
 		err = s.store.creator.Create(ctx, key, src, src.size())
 		if cerr := src.Close(); err == nil {
 			err = cerr
@@ -127,9 +128,24 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 	return nil
 }
 
-// newSource packs a small bundle at once, a large one while it is read.
-func (s *session) newSource(ctx context.Context, p *plan) (*packing[bundle.Manifest], error) {
-	src := &packing[bundle.Manifest]{pack: func(w io.Writer) (bundle.Manifest, error) {
+// newSource packs a small bundle at once, a large one while it is read; where several
+// stores are pushed to, one packing serves all that want the same bundle. free is to
+// be called when it is not read any more.
+func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.Manifest], free func(), err error) {
+	src = s.packer(ctx, p)
+	if s.group != nil {
+		if free, err := s.group.share(ctx, s, p, src); free != nil || err != nil {
+			return src, free, err
+		}
+	}
+	if p.size <= s.packedInMemory() {
+		err = src.packSmall(p.size)
+	}
+	return src, func() {}, err
+}
+
+func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest] {
+	return &packing[bundle.Manifest]{pack: func(w io.Writer) (bundle.Manifest, error) {
 		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener())
 		if err != nil {
 			return bundle.Manifest{}, err
@@ -141,10 +157,6 @@ func (s *session) newSource(ctx context.Context, p *plan) (*packing[bundle.Manif
 		}
 		return m, nil
 	}}
-	if p.size > s.packedInMemory() {
-		return src, nil
-	}
-	return src, src.packSmall(p.size)
 }
 
 // opener opens the members of bundles in the table.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,6 +40,9 @@ type app struct {
 	acrossGap   bool          // of init and pull
 	settle      time.Duration // of push and follow
 	allowLost   bool          // likewise
+	config      string        // of push, follow and status: instead of URL
+
+	printing sync.Mutex // serialises lines on out, where several stores report
 }
 
 // run is the whole command but for the process around it.
@@ -116,18 +119,12 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 			if err != nil && !a.json && report.Versions == 0 {
 				return err // nothing happened that the error does not tell
 			}
-			if perr := a.printReport(report); err == nil {
+			if perr := a.printReport("", report); err == nil {
 				err = perr
 			}
 			return err
 		},
 	}
-}
-
-func (a *app) pushCommand() *cobra.Command {
-	cmd := a.mover("push", "Copy new versions of TABLE into the store", (*remote.Replicator).Push)
-	a.pushFlags(cmd)
-	return cmd
 }
 
 func (a *app) pushFlags(cmd *cobra.Command) {
@@ -239,33 +236,6 @@ func (a *app) options() (*remote.Options, error) {
 	}
 	return opts, a.restoring(opts)
 }
-
-func (a *app) printReport(r remote.Report) error {
-	if a.json {
-		return a.printJSON(r)
-	}
-	what := "nothing new"
-	if r.Versions > 0 {
-		what = fmt.Sprintf("versions %d to %d: %d files, %d bytes", r.First, r.Last, r.Files, r.Bytes)
-	}
-	if r.Base != nil {
-		what += fmt.Sprintf("; base of version %d", *r.Base)
-	}
-	if r.Present > 0 {
-		what += fmt.Sprintf("; %d were there already", r.Present)
-	}
-	if r.Absent > 0 {
-		what += fmt.Sprintf("; %d files recorded absent", r.Absent)
-	}
-	if r.Remaining > 0 {
-		what += fmt.Sprintf("; %d left for the next push", r.Remaining)
-	}
-	q := r.Requests
-	_, err := fmt.Fprintf(a.out, "%s: %s (%d PUT, %d GET, %d LIST, %s)\n", r.Mode, what, q.Put, q.Get, q.List, r.Duration.Round(time.Millisecond))
-	return err
-}
-
-func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }
 
 func versionText(v *deltalog.Version) string {
 	if v == nil {

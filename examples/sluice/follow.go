@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,56 +14,101 @@ import (
 
 // following is what the flags of follow say.
 type following struct {
-	mode     string
+	mode     string // "" if not given
 	interval time.Duration
 }
 
 func (a *app) followCommand() *cobra.Command {
 	var f following
 	cmd := &cobra.Command{
-		Use: "follow TABLE URL", Short: "Keep TABLE and the store in step until interrupted", Args: between(2, 2),
+		Use: "follow TABLE URL", Short: "Keep TABLE and the store in step until interrupted",
 		Long: `Keep TABLE and the store in step until interrupted: look for what is new every
 interval, one line for each change. With --mode init an empty TABLE is rebuilt first and
 then pulls. Failures are retried ever more rarely, up to once a minute; what only a
-person can mend (diverged histories, say) ends the command with its exit code.`,
+person can mend (diverged histories, say) ends the command with its exit code. With
+--config FILE instead of URL, mode and interval are those of the file unless flags say
+otherwise, and a push goes to all its replicas: then a store that only a person can mend
+is left alone, and the command ends when there is no other.`,
 		Example: `  sluice follow /var/pond/data s3://my-pond-backups/prod --interval 10s
+  sluice follow /var/pond/data --config pond.yaml
   sluice follow /var/replica s3://my-pond-backups/prod --mode init`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), args[0], args[1], func(o *remote.Options) error { return a.followOptions(o, f) })
-			if err != nil {
-				return err
+			if f.interval <= 0 && cmd.Flags().Changed("interval") {
+				return fmt.Errorf("%w: --interval %s must be positive", errUsage, f.interval)
 			}
-			err = rep.Follow(cmd.Context())
-			if errors.Is(err, context.Canceled) {
-				return nil // interrupted, as it should be
-			}
-			return err
+			return a.follow(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().StringVar(&f.mode, "mode", "push", "push, pull, or init and then pull")
-	cmd.Flags().DurationVar(&f.interval, "interval", time.Minute, "look for what is new this often")
+	cmd.Flags().StringVar(&f.mode, "mode", "", "push, pull, or init and then pull (default push)")
+	cmd.Flags().DurationVar(&f.interval, "interval", 0, "look for what is new this often (default 1m)")
+	a.configFlag(cmd)
 	a.pushFlags(cmd)
 	a.restoreFlags(cmd)
 	return cmd
 }
 
-func (a *app) followOptions(o *remote.Options, f following) error {
+func (a *app) follow(ctx context.Context, args []string, f following) error {
+	o, err := a.openAll(ctx, args, f.options)
+	if err != nil {
+		return err
+	}
+	for i := range o.targets {
+		o.targets[i].Observe = a.printChanges(o.label(o.targets[i].Name))
+	}
+	if o.opts.Mode == remote.ModePush {
+		m, err := o.multi()
+		if err != nil {
+			return err
+		}
+		return unlessInterrupted(m.Follow(ctx))
+	}
+	o.opts.Observe = o.targets[0].Observe
+	rep, err := remote.New(o.table, o.targets[0].Store, o.opts)
+	if err != nil {
+		return err
+	}
+	return unlessInterrupted(rep.Follow(ctx))
+}
+
+// options puts together what the configuration says and what the flags do.
+func (f following) options(o *remote.Options, c *remote.Config) error {
+	o.Mode, o.SyncInterval, o.SourceID, o.SwitchToPull = c.Mode, c.SyncInterval, c.SourcePondID, true
+	if f.interval > 0 {
+		o.SyncInterval = f.interval
+	}
+	if f.mode == "" {
+		return nil
+	}
 	mode, err := remote.ParseMode(f.mode)
 	if err != nil {
 		return fmt.Errorf("%w: --mode: %w", errUsage, err)
 	}
-	if f.interval <= 0 {
-		return fmt.Errorf("%w: --interval %s must be positive", errUsage, f.interval)
+	if mode != remote.ModePush && len(c.Replicas) > 0 {
+		return fmt.Errorf("%w: --mode %s: the configuration has replicas, which are stores to push to", errUsage, mode)
 	}
-	o.Mode, o.SwitchToPull, o.SyncInterval = mode, true, f.interval
-	o.Observe = func(ctx context.Context, _ string) (context.Context, func(remote.Report, error)) {
+	o.Mode = mode
+	return nil
+}
+
+// printChanges prints a line for each pass that changed something.
+func (a *app) printChanges(label string) remote.ObserveFunc {
+	return func(ctx context.Context, _ string) (context.Context, func(remote.Report, error)) {
 		return ctx, func(r remote.Report, _ error) { // Follow logs the error
 			if r.Versions > 0 || r.Base != nil {
-				a.failed(a.printReport(r))
+				a.failed(a.printReport(label, r))
 			}
 		}
 	}
-	return nil
+}
+
+// unlessInterrupted leaves out of err, of one store or joined of several, that the
+// user ended the command.
+func unlessInterrupted(err error) error {
+	errs := []error{err}
+	if joined, several := err.(interface{ Unwrap() []error }); several {
+		errs = slices.Clone(joined.Unwrap())
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })...)
 }
 
 // failed notes that standard output cannot be written, which is no reason to

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,46 +18,76 @@ var errBehind = errors.New("behind")
 func (a *app) statusCommand() *cobra.Command {
 	var maxLag time.Duration
 	cmd := &cobra.Command{
-		Use: "status TABLE URL", Short: "Compare TABLE with the store", Args: between(2, 2),
-		Long: `Compare TABLE with the store: which versions each has, how far the one that lacks some
-is behind, and up to which version files may be vacuumed. With --max-lag it fails with exit
-code 10 where the oldest version that one side lacks was committed longer ago than that.`,
+		Use: "status TABLE URL", Short: "Compare TABLE with the store",
+		Long: `Compare TABLE with the store, or with --config FILE instead of URL with that of the file and
+all its replicas: which versions each has, how far the one that lacks some is behind, and
+up to which version files may be vacuumed. With --max-lag it fails with exit code 10 where
+the oldest version that one side lacks was committed longer ago than that.`,
 		Example: `  sluice status /var/pond/data s3://my-pond-backups/prod
-  sluice status /var/pond/data s3://my-pond-backups/prod --max-lag 15m || alert`,
+  sluice status /var/pond/data --config pond.yaml --max-lag 15m || alert`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			limited := cmd.Flags().Changed("max-lag")
-			if limited && maxLag < 0 {
+			switch {
+			case !cmd.Flags().Changed("max-lag"):
+				maxLag = math.MaxInt64
+			case maxLag < 0:
 				return fmt.Errorf("%w: --max-lag %s must not be negative", errUsage, maxLag)
 			}
-			rep, err := a.open(cmd.Context(), args[0], args[1], nil)
+			o, err := a.openAll(cmd.Context(), args, nil)
 			if err != nil {
 				return err
 			}
-			st, err := rep.Status(cmd.Context())
+			m, err := o.multi()
 			if err != nil {
 				return err
 			}
-			if err := a.printStatus(st); err != nil {
-				return err
+			var errs []error
+			for name, rep := range m.Replicators() {
+				label := o.label(name)
+				err := a.status(cmd.Context(), rep, label, maxLag)
+				if err != nil && label != "" {
+					err = fmt.Errorf("%s: %w", label, err)
+				}
+				errs = append(errs, err)
 			}
-			switch {
-			case st.Diverged:
-				return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
-			case limited && st.Lag.Age > maxLag:
-				return fmt.Errorf("%w: the oldest missing version is %s old, %s are allowed", errBehind, st.Lag.Age.Round(time.Second), maxLag)
-			}
-			return nil
+			return errors.Join(errs...)
 		},
 	}
+	a.configFlag(cmd)
 	cmd.Flags().DurationVar(&maxLag, "max-lag", 0, "fail with exit code 10 if one side is behind for longer, as in 15m")
 	return cmd
 }
 
-func (a *app) printStatus(st remote.Status) error {
-	if a.json {
-		return a.printJSON(st)
+// status prints how one store stands, and fails where that is not well.
+func (a *app) status(ctx context.Context, rep *remote.Replicator, label string, maxLag time.Duration) error {
+	st, err := rep.Status(ctx)
+	if err != nil {
+		return err
 	}
-	text := fmt.Sprintf("local %s, store %s, %d behind, %d ahead\n", versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead)
+	if err := a.printStatus(label, st); err != nil {
+		return err
+	}
+	switch {
+	case st.Diverged:
+		return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
+	case st.Lag.Age > maxLag:
+		return fmt.Errorf("%w: the oldest missing version is %s old, %s are allowed", errBehind, st.Lag.Age.Round(time.Second), maxLag)
+	}
+	return nil
+}
+
+// printStatus prints some lines; label names the store where there are several.
+func (a *app) printStatus(label string, st remote.Status) error {
+	if a.json {
+		return a.printJSON(struct {
+			Store string `json:"store,omitempty"`
+			remote.Status
+		}{label, st})
+	}
+	text := ""
+	if label != "" {
+		text = label + "\n"
+	}
+	text += fmt.Sprintf("local %s, store %s, %d behind, %d ahead\n", versionText(st.Local), versionText(st.Store), st.Behind, st.Ahead)
 	if lag := st.Lag; lag.Oldest != nil {
 		text += fmt.Sprintf("lag %d bytes, the oldest version is of %s, %s ago\n", lag.Bytes, lag.Oldest.Format(time.RFC3339), lag.Age.Round(time.Second))
 	}

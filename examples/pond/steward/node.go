@@ -35,12 +35,15 @@ func (n Node) Config() (*remote.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Path, err)
 	}
+	if len(c.Replicas) > 0 {
+		return nil, fmt.Errorf("%s: %w: replicas: make a node for each store", n.Path, remote.ErrUnsupported)
+	}
 	return c, nil
 }
 
 // secrets are the values of keys that nobody should see on a screen, but for
 // those that only name a variable.
-var secrets = regexp.MustCompile(`(?m)^(\s*(?:key|secret):[ \t]*)([^\s$#].*)$`)
+var secrets = regexp.MustCompile(`(?m)^(\s*(?:-\s+)?(?:key|secret):[ \t]*)([^\s$#].*)$`)
 
 // Shown is the text with its secrets left out.
 func (n Node) Shown() []byte { return secrets.ReplaceAll(n.Text, []byte("${1}********")) }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/all"
+)
+
+// configFlag adds --config to a command that takes TABLE URL.
+func (a *app) configFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.config, "config", "", "take the store from this YAML file instead of URL, and the replicas that it names as well")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if a.config != "" {
+			return between(1, 1)(cmd, args)
+		}
+		return between(2, 2)(cmd, args)
+	}
+}
+
+// configuration is that of --config, or one that names the URL alone.
+func (a *app) configuration(args []string) (*remote.Config, error) {
+	if a.config != "" {
+		c, err := remote.LoadConfig(a.config)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		return c, nil
+	}
+	return &remote.Config{URL: args[1], Mode: remote.ModePush}, nil
+}
+
+// stores opens the store of c and those of its replicas, which are named by their
+// places.
+func stores(ctx context.Context, c *remote.Config) ([]remote.Target, error) {
+	var targets []remote.Target
+	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
+		place, err := c.Storage()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, remote.Target{Name: place.String(), Store: store})
+	}
+	return targets, nil
+}
+
+// opened is what the command line names.
+type opened struct {
+	table   remote.LogReader
+	targets []remote.Target
+	opts    *remote.Options
+}
+
+// openAll opens what the command line names, with what the flags say and, if more is
+// not nil, what the command adds.
+func (a *app) openAll(ctx context.Context, args []string, more func(*remote.Options, *remote.Config) error) (*opened, error) {
+	opts, err := a.options()
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.configuration(args)
+	if err != nil {
+		return nil, err
+	}
+	opts.CompressionLevel = c.CompressionLevel
+	if more != nil {
+		if err := more(opts, c); err != nil {
+			return nil, err
+		}
+	}
+	targets, err := stores(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	table, err := openTable(ctx, args[0])
+	return &opened{table, targets, opts}, err
+}
+
+func (o *opened) multi() (*remote.Multi, error) { return remote.NewMulti(o.table, o.targets, o.opts) }
+
+// label is the name of a store where there are several, else "".
+func (o *opened) label(name string) string {
+	if len(o.targets) == 1 {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,215 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// Target is one of the stores that a Multi pushes to.
+type Target struct {
+	// Name is for reports, errors and logs; two must not be the same.
+	Name  string
+	Store storage.Reader
+	// Observe, if set, takes the place of Options.Observe for this store.
+	Observe ObserveFunc
+}
+
+// Multi pushes one table to several stores. Each store has its own Replicator, with
+// its own position, gaps and bases; one that is down delays no other, and catches up
+// when it is back. What several lack is read and packed once for all of them. Stores
+// that are new get the same lineage, that of those which exist if there are any: to find
+// out, the first store that is made waits for the others to answer, 5 seconds at most.
+type Multi struct {
+	names   []string
+	members []*Replicator
+	group   *group // nil where there is but one
+}
+
+// TargetReport is what one store came to.
+type TargetReport struct {
+	Name   string `json:"name"`
+	Report Report `json:"report"`
+	Err    error  `json:"-"`
+}
+
+// spoolBytes bounds the temporary files in which large bundles are kept for stores
+// that are slower than others.
+const spoolBytes = 1 << 30
+
+// NewMulti returns a Multi of a table and its stores, at least one. opts are as for
+// New, and Mode must be ModePush; its hooks are called for several stores at once, but
+// Progress, which gets the sums over all stores, never twice at the same time.
+// Options.Memory is that of all stores together; larger bundles that are kept for other stores lie in temporary files, 1
+// GiB at most, and are packed again where that does not suffice.
+func NewMulti(table LogReader, targets []Target, opts *Options) (*Multi, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Mode != nil && o.Mode != ModePush {
+		return nil, fmt.Errorf("remote: several stores can only be pushed to, not %s", o.Mode)
+	}
+	if table == nil || len(targets) == 0 {
+		return nil, errors.New("remote: a table and at least one store are required")
+	}
+	if err := o.fill(); err != nil { // once, so that all have the same Codec and Writer
+		return nil, fmt.Errorf("remote: %w", err)
+	}
+	m, sum := &Multi{}, &progressSum{of: make([]Progress, len(targets)), show: o.Progress}
+	var g *group
+	if len(targets) > 1 {
+		o.Memory = max(1, o.Memory/int64(len(targets)+1))
+		g = &group{lineage: newLineage(), memory: o.Memory, disk: spoolBytes}
+	}
+	for i, target := range targets {
+		if slices.Contains(m.names, target.Name) {
+			return nil, fmt.Errorf("remote: two stores are named %q", target.Name)
+		}
+		own := o
+		own.Logger = o.Logger.With(logStore, target.Name)
+		if target.Observe != nil {
+			own.Observe = target.Observe
+		}
+		if sum.show != nil {
+			own.Progress = func(p Progress) { sum.set(i, p) }
+		}
+		r, err := New(table, target.Store, &own)
+		if err != nil {
+			return nil, err
+		}
+		r.group = g
+		m.names, m.members = append(m.names, target.Name), append(m.members, r)
+	}
+	if g != nil {
+		g.members, m.group = m.members, g
+	}
+	return m, nil
+}
+
+// progressSum shows the progress of several stores as one.
+type progressSum struct {
+	mu   sync.Mutex // guards of and serialises show
+	of   []Progress
+	show func(Progress)
+}
+
+func (s *progressSum) set(i int, p Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of[i] = p
+	all := Progress{Mode: p.Mode}
+	for _, p := range s.of {
+		all.Versions += p.Versions
+		all.Total += p.Total
+		all.Bytes += p.Bytes
+	}
+	s.show(all)
+}
+
+// Replicators yields the Replicator of each store by its name, for Status, Lag, Base
+// and the like. A Push of one of them leaves the others alone.
+func (m *Multi) Replicators() iter.Seq2[string, *Replicator] {
+	return func(yield func(string, *Replicator) bool) {
+		for i, r := range m.members {
+			if !yield(m.names[i], r) {
+				return
+			}
+		}
+	}
+}
+
+// Push pushes to all stores at once and returns when each has what it lacked or
+// has failed: a report for each, in the order of NewMulti, and the errors of those that
+// failed, joined. It says nothing about the commit, and the next Push goes on from
+// there.
+func (m *Multi) Push(ctx context.Context) ([]TargetReport, error) {
+	reports := make([]TargetReport, len(m.members))
+	errs := make([]error, len(m.members))
+	m.each(func(i int, r *Replicator) {
+		report, err := r.Push(ctx)
+		reports[i], errs[i] = TargetReport{m.names[i], report, err}, m.named(i, err)
+	})
+	return reports, errors.Join(errs...)
+}
+
+// each calls f for all at once and waits for them.
+func (m *Multi) each(f func(i int, r *Replicator)) {
+	if m.group != nil {
+		defer m.group.hold()()
+	}
+	var running sync.WaitGroup
+	for i, r := range m.members {
+		running.Go(func() { f(i, r) })
+	}
+	running.Wait()
+}
+
+func (m *Multi) named(i int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store %s: %w", m.names[i], err)
+}
+
+// Follow keeps every store in step with the table, each as Replicator.Follow does
+// for one. A store whose error waiting cannot mend is given up, which is logged, and the
+// others go on. It returns when ctx has ended or all were given up: the errors
+// of all, joined.
+func (m *Multi) Follow(ctx context.Context) error {
+	errs := make([]error, len(m.members))
+	m.each(func(i int, r *Replicator) {
+		err := r.Follow(ctx)
+		if ctx.Err() == nil {
+			r.log.Error("given up, the other stores go on", logError, err)
+		}
+		errs[i] = m.named(i, err)
+	})
+	return errors.Join(errs...)
+}
+
+// Notify tells a running Follow that the host has committed. It never blocks.
+func (m *Multi) Notify() {
+	for _, r := range m.members {
+		r.Notify()
+	}
+}
+
+// WaitFor returns nil once version v is durable in k of the stores, as
+// Replicator.WaitFor does for one: a running Follow is woken, without one passes are
+// run here, and those that are then not needed any more are cut off, so with k below
+// the number of stores a Follow should run, lest a slow store never gets on. It returns the errors, joined,
+// as soon as so many stores have failed that k can no longer be reached.
+func (m *Multi) WaitFor(ctx context.Context, v deltalog.Version, k int) error {
+	if k < 1 || k > len(m.members) {
+		return opError("wait", fmt.Errorf("%d of %d stores", k, len(m.members)))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex // guards what follows
+	there := 0
+	var failed []error
+	m.each(func(i int, r *Replicator) {
+		err := r.WaitFor(ctx, v)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			there++
+		} else {
+			failed = append(failed, m.named(i, err))
+		}
+		if there >= k || len(failed) > len(m.members)-k {
+			cancel()
+		}
+	})
+	if there >= k {
+		return nil
+	}
+	return errors.Join(failed...)
+}
