@@ -197,6 +197,13 @@ func (s *session) bundle(v deltalog.Version) object {
 	return bundleAt(v)
 }
 
+// upTo returns the listing without the bundles that begin above v.
+func (l listing) upTo(v deltalog.Version) listing {
+	i, _ := search(l.bundles, v+1)
+	l.bundles = l.bundles[:i]
+	return l
+}
+
 // search returns the index of the first object from version v on; found says
 // that it is of v itself.
 func search(all []object, v deltalog.Version) (i int, found bool) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
@@ -53,7 +54,7 @@ func (s *session) pullInto(ctx context.Context, table LogApplier) error {
 			return err
 		}
 	}
-	return s.pullBeyond(ctx, table, tip)
+	return s.pullBeyond(ctx, table, tip, h)
 }
 
 // replicaTip reads where the replica is. h, which may be nil, is where it
@@ -210,13 +211,22 @@ func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState
 	return moved, err
 }
 
-// pullBeyond looks for bundles that the head does not know of yet.
-func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipState) error {
-	for {
+// pullBeyond looks for bundles that the head does not know of yet. Where there is
+// none and the replica is further than the head, a listing tells whether what it
+// has beyond is what the store has: it may be commits of its own.
+func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipState, h *head) error {
+	for proven := h.Version >= tip.version; ; proven = true {
 		next := nextOf(tip)
 		moved, err := s.replay(ctx, table, tip, next+maxRun, []object{s.bundle(next)})
 		if errors.Is(err, storage.ErrNotFound) && moved == tip {
-			return nil
+			if proven {
+				return nil
+			}
+			l, err := s.list(ctx)
+			if err != nil {
+				return err
+			}
+			return s.checkListed(ctx, table, tip, l.upTo(tip.version))
 		}
 		if err != nil {
 			return err
@@ -244,23 +254,30 @@ func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipStat
 		return err
 	}
 	newest := l.bundles[len(l.bundles)-1].version
-	if newest > tip.version {
+	below := l.upTo(tip.version)
+	// Above a hole that was never filled, as far as one can tell, uploads are under way.
+	if wasFilled := l.promisedBy(nil) > tip.version; newest > tip.version && (wasFilled || len(below.bundles) == 0) {
 		_, err = s.pullOver(ctx, table, tip, newest, storage.ErrNotFound)
 		return err
 	}
-	return s.checkListed(ctx, table, tip, l)
+	return s.checkListed(ctx, table, tip, below)
 }
 
 // checkListed makes sure that a replica which has all versions of the store is of
-// its history.
+// its history, by the newest of the bundles.
 func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipState, l listing) error {
-	m, err := s.peek(ctx, l.bundles[len(l.bundles)-1])
+	if len(l.bundles) == 0 {
+		return nil
+	}
+	v, err := s.listedVersion(ctx, l, tip.version, storage.ErrNotFound)
+	if errors.Is(err, storage.ErrNotFound) { // the store ends below
+		var m bundle.Manifest
+		if m, err = s.peek(ctx, l.bundles[len(l.bundles)-1]); err == nil {
+			v = m.Versions[len(m.Versions)-1]
+		}
+	}
 	if err != nil {
 		return err
-	}
-	v := m.Versions[len(m.Versions)-1]
-	if n := int64(tip.version) - m.Versions[0].Version; n < int64(len(m.Versions)) {
-		v = m.Versions[n]
 	}
 	here, err := hashLocal(ctx, table, deltalog.Version(v.Version))
 	if err != nil || here == v.Commit.SHA256 {

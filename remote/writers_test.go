@@ -147,6 +147,70 @@ func TestPullLooksBeyondALaggingHead(t *testing.T) {
 	requireSame(t, source.dir, dir)
 }
 
+// A replica with commits of its own beyond a lagging head must not hear that
+// nothing is new. A random simulation found it: seed 1795659154295838697.
+func TestForkBeyondALaggingHead(t *testing.T) {
+	for name, own := range map[string]int{"below the end of the store": 1, "level with it": 2, "beyond it": 3} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.append("zero")
+			source.mustPush(store)
+			fork := &pond{t: t, dir: restored(t, store), next: 1}
+			for range own {
+				fork.append("its own")
+			}
+			source.append("one")
+			source.append("two")
+			source.mustPush(noHead{store}) // as one run, so that no bundle begins at version 2
+			stored, before := objects(t, store), tree(t, fork.dir)
+			_, err := replicator(t, fork.dir, store, nil).Pull(t.Context())
+			requireDiverged(t, err, stored, objects(t, store))
+			require.Equal(t, before, tree(t, fork.dir))
+		})
+	}
+}
+
+// A replica further than a lagging head is asked for one listing more, and is fine.
+func TestReplicaBeyondALaggingHead(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.mustPush(store)
+	source.append("one")
+	source.append("two")
+	source.mustPush(noHead{store})
+	dir := restored(t, store)
+	requireSame(t, source.dir, dir)
+	report, err := replicator(t, dir, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions)
+	require.EqualValues(t, 1, report.Requests.List)
+}
+
+// Without a head, too, what lies above a hole that was never filled is an upload
+// under way and no loss.
+func TestUploadsUnderWayWithoutAHead(t *testing.T) {
+	source, store := newPond(t), noHead{storage.NewMemory()}
+	for range 4 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	replica := restored(t, store)
+	for range 3 {
+		source.append("y")
+	}
+	complete := storage.NewMemory()
+	source.pushSingly(complete)
+	const late = "backups/version-000005/bundle.tar.zst"
+	require.NoError(t, store.Create(t.Context(), late, bytes.NewReader(read(t, complete, late)), -1))
+	report, err := replicator(t, replica, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions)
+	source.pushSingly(store)
+	_, err = replicator(t, replica, store, nil).Pull(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, replica)
+}
+
 func TestDamagedOrForeignHeadIsMended(t *testing.T) {
 	for name, content := range map[string]string{
 		"damaged":          "{",
