@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ replicas.
 The pond is chosen with --pond-path, or with POND in the environment.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
-6 unavailable, 7 not empty, 8 unsupported, 9 access denied.`
+6 unavailable, 7 not empty, 8 unsupported, 9 access denied, 130 interrupted.`
 
 const examples = `  export POND=/var/pond
   pond init                                   # a new pond
@@ -47,6 +48,7 @@ type app struct {
 	pondPath    string
 	level       string
 	bar         *cli.Bar
+	mu          sync.Mutex // guards out and errOut while several remotes are followed
 }
 
 // run is the whole command but for the process around it.
@@ -60,10 +62,28 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if a.bar != nil {
 		a.bar.Finish()
 	}
-	if err != nil {
-		fmt.Fprintln(errOut, cli.NewPaint(errOut).Bad("pond:"), err)
+	return a.end(ctx, err)
+}
+
+// exitInterrupted is what a shell says of a command that Ctrl-C ended.
+const exitInterrupted = 130
+
+// end tells an error and returns the exit code.
+func (a *app) end(ctx context.Context, err error) int {
+	if err == nil {
+		return cli.ExitDone
 	}
-	return cli.ExitCode(err)
+	code := cli.ExitCode(err)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		code = exitInterrupted
+		err = fmt.Errorf("interrupted; what is done is kept, and the same command goes on from there: %w", err)
+	}
+	if a.json {
+		_ = json.NewEncoder(a.errOut).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // the code tells it all the same
+	} else {
+		fmt.Fprintln(a.errOut, cli.NewPaint(a.errOut).Bad("pond:"), err)
+	}
+	return code
 }
 
 func (a *app) root() *cobra.Command {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/examples/pond/steward"
 	"github.com/pondworks/sluice/remote"
@@ -20,114 +19,8 @@ func (a *app) backupCommand() *cobra.Command {
 		Example: "  pond backup status\n  pond backup list\n  pond backup verify\n  pond backup preview\n  pond backup now",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.statusCommand(remote.ModePush, noPush), a.listCommand(), a.previewCommand(), a.nowCommand(), a.repairCommand())
+	cmd.AddCommand(a.statusCommand(remote.ModePush, noPush), a.listCommand(), a.previewCommand(), a.verifyCommand(), a.nowCommand(), a.repairCommand())
 	return cmd
-}
-
-func (a *app) statusCommand(mode remote.Mode, hint string) *cobra.Command {
-	short := map[remote.Mode]string{
-		remote.ModePush: "Show how far the backups are, what they take and cost",
-		remote.ModePull: "Show how far this replica is behind",
-	}[mode]
-	return &cobra.Command{
-		Use: "status", Short: short, Args: between(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			list := []steward.NodeStatus{}
-			err = a.each(p, mode, hint, func(n steward.Node) error {
-				st, err := p.Status(cmd.Context(), n)
-				if err != nil {
-					return err
-				}
-				list = append(list, st)
-				if !a.json {
-					if err := a.printStatus(st); err != nil {
-						return err
-					}
-				}
-				if st.Diverged {
-					return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
-				}
-				return nil
-			})
-			if a.json && len(list) > 0 {
-				if perr := a.printJSON(list); err == nil {
-					err = perr
-				}
-			}
-			return err
-		},
-	}
-}
-
-func (a *app) printStatus(st steward.NodeStatus) error {
-	paint := cli.NewPaint(a.out)
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	fmt.Fprintf(w, "%s: %s %s\n", st.Node, st.Mode, st.Place)
-	line("pond", "%s", versionText(st.Local))
-	line("store", "%s, %s, %s", versionText(st.Store), cli.Count(st.Bundles, "bundle"), cli.Bytes(st.Stored))
-	line("state", "%s", stateText(paint, st))
-	line("last run", "%s", lastRunText(paint, st))
-	if st.Mode == "pull" {
-		interval := st.SyncInterval
-		if interval == 0 {
-			interval = time.Minute
-		}
-		line("interval", "%s, while pond sync --follow runs", interval)
-	}
-	q := st.Requests
-	line("so far", "%d PUT, %d GET, %d LIST; %s sent, %s received", q.Put, q.Get, q.List, cli.Bytes(q.Sent), cli.Bytes(q.Received))
-	if st.Mode == "push" {
-		line("a month", "%s", costText(st))
-	}
-	return w.Flush()
-}
-
-func stateText(paint cli.Paint, st steward.NodeStatus) string {
-	lag := fmt.Sprintf("%s (%s)", st.Lag.Age.Round(time.Second), cli.Bytes(st.Lag.Bytes))
-	switch {
-	case st.Diverged:
-		return paint.Bad("diverged: the histories differ")
-	case st.Ahead > 0:
-		return paint.Bad(fmt.Sprintf("%s not pushed yet, for %s", cli.Count(st.Ahead, "version"), lag))
-	case st.Behind > 0 && st.Mode == "push":
-		return paint.Bad(fmt.Sprintf("%s behind the store: another pond pushes to it", cli.Count(st.Behind, "version")))
-	case st.Behind > 0:
-		return paint.Bad(fmt.Sprintf("%s behind, for %s", cli.Count(st.Behind, "version"), lag))
-	}
-	return paint.Good("in step")
-}
-
-func lastRunText(paint cli.Paint, st steward.NodeStatus) string {
-	r := st.LastRun
-	if r == nil {
-		return "never"
-	}
-	when := r.Time.UTC().Format(time.DateTime) + " UTC, "
-	if r.Error != "" {
-		return when + paint.Bad("failed: "+r.Error)
-	}
-	return when + reportText(r.Report)
-}
-
-func costText(st steward.NodeStatus) string {
-	if !st.Billed {
-		return "no bills: it is a folder"
-	}
-	return fmt.Sprintf("about $%.2f, by the list prices of S3 Standard in us-east-1, for what is stored now and the requests of the last 30 days", st.Cost)
-}
-
-func versionText(v *deltalog.Version) string {
-	if v == nil {
-		return "no version"
-	}
-	return fmt.Sprint("version ", int64(*v))
 }
 
 // listed is one line of backup list.
@@ -178,7 +71,7 @@ func (a *app) listCommand() *cobra.Command {
 
 func printList(out io.Writer, list []listed) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "VERSION\tBUNDLE\tSIZE\tSTORED\tWHERE\tWHAT")
+	fmt.Fprintln(w, "VERSION\tBUNDLE\tSIZE\tSTORED (UTC)\tWHERE\tWHAT")
 	for _, l := range list {
 		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.Version, l.Bundle, cli.Bytes(l.Size), l.Stored.UTC().Format(time.DateTime), l.Node, l.What)
 	}
@@ -188,6 +81,7 @@ func printList(out io.Writer, list []listed) error {
 func (a *app) previewCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "preview", Short: "Show what the next push would send", Args: between(0, 0),
+		Example: "  pond backup preview\n  pond backup preview --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.open(cmd.Context())
 			if err != nil {
@@ -221,6 +115,8 @@ func (a *app) previewCommand() *cobra.Command {
 func (a *app) nowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "now", Short: "Push everything that is new, however much it is", Args: between(0, 0),
+		Long:    "Push everything that is new to every remote with mode: push. After a commit at most 100 versions\nare pushed, so that a backlog never makes it wait; now takes all that is left.",
+		Example: "  pond backup now",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.open(cmd.Context())
 			if err != nil {

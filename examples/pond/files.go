@@ -143,8 +143,7 @@ func (a *app) catCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = a.out.Write(n.Shown())
-				return err
+				return a.printNode(n)
 			}
 			view, err := p.FS.At(cmd.Context(), at(cmd))
 			if err != nil {
@@ -168,6 +167,23 @@ func (a *app) catCommand() *cobra.Command {
 	})
 }
 
+// printNode prints a factory's configuration, without its secrets.
+func (a *app) printNode(n steward.Node) error {
+	if !a.json {
+		_, err := a.out.Write(n.Shown())
+		return err
+	}
+	c, err := n.Config()
+	if err != nil {
+		return err
+	}
+	return a.printJSON(struct {
+		Path   string `json:"path"`
+		Mode   string `json:"mode"`
+		Config string `json:"config"`
+	}{n.Path, c.Mode.String(), string(n.Shown())})
+}
+
 func (a *app) lsCommand() *cobra.Command {
 	return versionFlag(&cobra.Command{
 		Use: "ls [PATH]", Short: "List a directory", Args: between(0, 1), ValidArgsFunction: a.pondPaths,
@@ -187,7 +203,7 @@ func (a *app) lsCommand() *cobra.Command {
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			for _, e := range list {
 				if e.Kind == pondfs.KindDirectory {
-					fmt.Fprintf(w, "%s/\t\t\n", e.Path)
+					fmt.Fprintf(w, "%s/\t-\t-\n", e.Path)
 					continue
 				}
 				fmt.Fprintf(w, "%s\t%s\tv%d\n", e.Path, cli.Bytes(e.Size), e.Version)

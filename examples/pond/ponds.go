@@ -178,6 +178,7 @@ changes of its configuration, and attempts that failed. VERSION is that of the D
 which is the same in all replicas. SOURCE is the txn_seq that a pulled version has in the
 pond that committed it. Not every transaction makes a version, so the numbers drift apart,
 and SOURCE has gaps where the source did something that made none.`,
+		Example: "  pond log\n  pond log --json | jq '.[-1]'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.open(cmd.Context())
 			if err != nil {
@@ -203,7 +204,7 @@ func (a *app) printLog(log []steward.Txn) error {
 		return fmt.Sprint(*n)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TXN\tVERSION\tSOURCE\tTIME\tWHAT")
+	fmt.Fprintln(w, "TXN\tVERSION\tSOURCE\tTIME (UTC)\tWHAT")
 	for _, t := range log {
 		what := t.What
 		if t.State != steward.Committed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ pond alone: replicas do not get it.`,
 			if err != nil {
 				return err
 			}
-			txn, err := p.Mknod(steward.Node{Path: args[1], Text: text})
+			txn, err := p.Mknod(cmd.Context(), steward.Node{Path: args[1], Text: text})
 			if err != nil {
 				return err
 			}
@@ -121,6 +122,7 @@ func (a *app) each(p *steward.Pond, mode remote.Mode, hint string, do func(stewa
 		if err == nil {
 			err = do(n)
 		}
+		a.bar.Finish()
 		if err != nil {
 			failures = errors.Join(failures, fmt.Errorf("%s: %w", n.Path, err))
 		}
@@ -149,7 +151,7 @@ every sync_interval seconds (default 60) until interrupted.`,
 				return err
 			}
 			if follow {
-				return a.each(p, remote.ModePull, noPull, func(n steward.Node) error { return a.follow(cmd.Context(), p, n) })
+				return a.followAll(cmd.Context(), p)
 			}
 			var runs []steward.Run
 			err = a.each(p, remote.ModePull, noPull, func(n steward.Node) error {
@@ -168,9 +170,30 @@ every sync_interval seconds (default 60) until interrupted.`,
 	return cmd
 }
 
+// followAll follows every remote with mode pull at the same time.
+func (a *app) followAll(ctx context.Context, p *steward.Pond) error {
+	var nodes []steward.Node
+	err := a.each(p, remote.ModePull, noPull, func(n steward.Node) error {
+		nodes = append(nodes, n)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	failures := make([]error, len(nodes))
+	var group sync.WaitGroup
+	for i, n := range nodes {
+		group.Go(func() { failures[i] = a.follow(ctx, p, n) })
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
 // follow runs until it is interrupted, which is no error.
 func (a *app) follow(ctx context.Context, p *steward.Pond, n steward.Node) error {
 	err := p.Follow(ctx, n, func(r steward.Run) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		a.bar.Finish()
 		if a.json {
 			_ = a.printJSON(r) // who no longer reads need not be told

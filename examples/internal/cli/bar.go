@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -16,10 +17,13 @@ import (
 const quietTime = time.Second
 
 // Bar shows progress on a terminal, once that takes long enough to wonder, and
-// nothing anywhere else.
+// nothing anywhere else. Any number of goroutines may use it.
 type Bar struct {
-	out   *os.File // nil: show nothing
+	out *os.File // nil: show nothing
+
+	mu    sync.Mutex // guards what follows
 	begun time.Time
+	what  string // is being done
 	p     *progressbar.ProgressBar
 }
 
@@ -28,12 +32,20 @@ func NewBar(w io.Writer, quiet bool) *Bar {
 	if quiet || !IsTerminal(w) {
 		return &Bar{}
 	}
-	return &Bar{out: w.(*os.File), begun: time.Now()}
+	return &Bar{out: w.(*os.File)}
 }
 
 // start makes the bar visible when it is time to, and reports whether it is.
-func (b *Bar) start(total int64, options ...progressbar.Option) bool {
-	if b.out == nil || b.p == nil && time.Since(b.begun) < quietTime {
+// Something else that is done begins a bar of its own.
+func (b *Bar) start(what string, total int64, options ...progressbar.Option) bool {
+	if b.out == nil {
+		return false
+	}
+	if what != b.what {
+		b.clear()
+		b.what, b.begun = what, time.Now()
+	}
+	if b.p == nil && time.Since(b.begun) < quietTime {
 		return false
 	}
 	if b.p == nil {
@@ -47,7 +59,9 @@ func (b *Bar) start(total int64, options ...progressbar.Option) bool {
 // Versions shows how far a push, init or pull is: versions, bytes, bytes in a
 // second, time gone and time to go.
 func (b *Bar) Versions(p remote.Progress) {
-	if !b.start(int64(max(p.Total, 1)), progressbar.OptionShowCount()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.start(p.Mode, int64(max(p.Total, 1)), progressbar.OptionShowCount()) {
 		return
 	}
 	b.p.ChangeMax(max(p.Total, 1))
@@ -57,20 +71,31 @@ func (b *Bar) Versions(p remote.Progress) {
 
 // Reader counts what is read from r; total is -1 if unknown.
 func (b *Bar) Reader(r io.Reader, total int64, name string) io.Reader {
+	var done int64
 	return readerFunc(func(buf []byte) (int, error) {
 		n, err := r.Read(buf)
-		if b.start(total, progressbar.OptionShowBytes(true), progressbar.OptionSetDescription(name)) {
-			_ = b.p.Add(n) // as above
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		done += int64(n)
+		if b.start(name, total, progressbar.OptionShowBytes(true), progressbar.OptionSetDescription(name)) {
+			_ = b.p.Set64(done) // as above
 		}
 		return n, err
 	})
 }
 
-// Finish removes the bar.
+// Finish removes the bar. What is shown next begins anew.
 func (b *Bar) Finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clear()
+}
+
+func (b *Bar) clear() {
 	if b.p != nil {
 		_ = b.p.Clear() // as above
 	}
+	b.p, b.what = nil, ""
 }
 
 type readerFunc func([]byte) (int, error)

@@ -2,6 +2,7 @@ package steward
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,8 +101,12 @@ func (p *Pond) Node(name string) (Node, error) {
 // Mknod configures a factory and records that as a transaction, after which the
 // factories run: a pond that gets its first remote is backed up at once. It wraps
 // fs.ErrExist if there is one of that name.
-func (p *Pond) Mknod(n Node) (*Txn, error) {
-	if _, err := n.Config(); err != nil {
+func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
+	c, err := n.Config()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkSource(ctx, n, c); err != nil {
 		return nil, err
 	}
 	file, err := p.nodeFile(n.Path)
@@ -116,6 +121,33 @@ func (p *Pond) Mknod(n Node) (*Txn, error) {
 		return nil, err
 	}
 	return p.note("mknod remote " + n.Path)
+}
+
+// checkSource refuses a configuration that is for another pond: source_pond_id is
+// the id of this one, or the lineage of the store. An init compares it on its own,
+// before there is a pond.
+func (p *Pond) checkSource(ctx context.Context, n Node, c *remote.Config) error {
+	if c.SourcePondID == "" || c.Mode == remote.ModeInit {
+		return nil
+	}
+	id, err := p.FS.ID(ctx)
+	if err != nil || id == c.SourcePondID {
+		return err
+	}
+	store, err := OpenStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	r, err := p.replicator(c, store, nil)
+	if err != nil {
+		return err
+	}
+	st, err := r.Status(ctx)
+	if err != nil || st.Lineage == c.SourcePondID {
+		return err
+	}
+	return fmt.Errorf("%w: %s: source_pond_id is %s, but this pond is %s: take the configuration of this pond, or correct it",
+		remote.ErrInvalidConfig, n.Path, c.SourcePondID, id)
 }
 
 // RemoveNode forgets a factory. What it put into a store stays there.

@@ -52,7 +52,7 @@ func InitFromBackup(ctx context.Context, path string, c *remote.Config, opts *Op
 	}
 	p, report, err := initFrom(ctx, path, opts, func(p *Pond) (*remote.Replicator, error) { return p.replicator(c, store, nil) })
 	if err == nil && (c.SwitchToPull || c.ConfigPath != "") {
-		_, err = p.Mknod(node)
+		_, err = p.Mknod(ctx, node)
 	}
 	return p, report, err
 }

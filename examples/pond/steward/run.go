@@ -117,6 +117,9 @@ func (p *Pond) Replicator(ctx context.Context, n Node, set func(*remote.Options)
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkSource(ctx, n, c); err != nil {
+		return nil, err
+	}
 	store, err := OpenStore(ctx, c)
 	if err != nil {
 		return nil, err

@@ -22,15 +22,16 @@ type NodeStatus struct {
 	Requests remote.Requests `json:"requests"`
 	Month    remote.Requests `json:"requests_30_days"`
 	// Billed says whether the place is one that sends bills; Cost is then about
-	// what a month costs, in US dollars.
+	// what a month costs at Prices, in US dollars.
 	Billed bool    `json:"billed"`
 	Cost   float64 `json:"month_usd"`
+	Prices Prices  `json:"assumed_prices"`
 	// SyncInterval is what the configuration says, 0 if nothing.
 	SyncInterval time.Duration `json:"sync_interval_ns"`
 }
 
 // Status looks at the pond, at the store and at the records of past runs.
-func (p *Pond) Status(ctx context.Context, n Node) (NodeStatus, error) {
+func (p *Pond) Status(ctx context.Context, n Node, prices Prices) (NodeStatus, error) {
 	c, err := n.Config()
 	if err != nil {
 		return NodeStatus{}, err
@@ -40,7 +41,7 @@ func (p *Pond) Status(ctx context.Context, n Node) (NodeStatus, error) {
 		return NodeStatus{}, err
 	}
 	st := NodeStatus{Node: n.Path, Mode: c.Mode.String(), Place: place.String(), SyncInterval: c.SyncInterval,
-		Billed: place.Scheme != "file" && place.Scheme != "mem"}
+		Prices: prices, Billed: place.Scheme != "file" && place.Scheme != "mem"}
 	if err := p.addRuns(&st, n); err != nil {
 		return st, err
 	}
@@ -55,7 +56,7 @@ func (p *Pond) Status(ctx context.Context, n Node) (NodeStatus, error) {
 		return st, err
 	}
 	if st.Billed {
-		st.Cost = monthCost(st.Stored, st.Month)
+		st.Cost = prices.month(st.Stored, st.Month)
 	}
 	return st, nil
 }
@@ -91,18 +92,22 @@ func addStored(ctx context.Context, st *NodeStatus, r *remote.Replicator) error 
 	return nil
 }
 
-// The list prices of S3 Standard in us-east-1, in US dollars. What is read inside
-// a region is not billed by the byte.
-const (
-	gigabyteMonth = 0.023
-	thousandPuts  = 0.005 // and lists
-	thousandGets  = 0.0004
-)
+// Prices are what a place takes, in US dollars.
+type Prices struct {
+	GigabyteMonth float64 `json:"usd_gb_month"`  // stored
+	ThousandPuts  float64 `json:"usd_1000_puts"` // and lists
+	ThousandGets  float64 `json:"usd_1000_gets"`
+	GigabyteOut   float64 `json:"usd_gb_out"` // read
+}
 
-// monthCost is about what a month costs with so many bytes stored and such
-// requests.
-func monthCost(stored int64, q remote.Requests) float64 {
-	return float64(stored)/1e9*gigabyteMonth + float64(q.Put+q.List)/1000*thousandPuts + float64(q.Get)/1000*thousandGets
+// ListPrices are those of S3 Standard in us-east-1, read from inside that region,
+// where bytes are free.
+var ListPrices = Prices{GigabyteMonth: 0.023, ThousandPuts: 0.005, ThousandGets: 0.0004}
+
+// month is about what a month costs with so many bytes stored and such requests.
+func (p Prices) month(stored int64, q remote.Requests) float64 {
+	return float64(stored)/1e9*p.GigabyteMonth + float64(q.Put+q.List)/1000*p.ThousandPuts +
+		float64(q.Get)/1000*p.ThousandGets + float64(q.Received)/1e9*p.GigabyteOut
 }
 
 // Preview is what the next push would send.
