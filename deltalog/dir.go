@@ -43,10 +43,10 @@ func OpenDir(folder string) (*Dir, error) {
 // open returns the folder, which must exist: else the error wraps
 // fs.ErrNotExist. It is opened anew for each operation, since a table may be
 // dropped and made again at its path while a program runs. The caller closes it.
-func (d *Dir) open() (*os.Root, error) { return os.OpenRoot(d.folder) }
+func (d *Dir) open() (*atomicfile.Root, error) { return atomicfile.OpenRoot(d.folder) }
 
 // make returns the folder, making it if need be.
-func (d *Dir) make() (*os.Root, error) {
+func (d *Dir) make() (*atomicfile.Root, error) {
 	if err := atomicfile.MakeFolder(d.folder); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (d *Dir) State(ctx context.Context) (State, error) {
 
 // onlyOurs clears s.Empty if the private folder holds something foreign, such
 // as the manifests of a table that was unpacked by hand.
-func onlyOurs(root *os.Root, s *State) error {
+func onlyOurs(root *atomicfile.Root, s *State) error {
 	names, err := readNames(root, privateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -191,7 +191,7 @@ func onlyOurs(root *os.Root, s *State) error {
 	return err
 }
 
-func readMarker(root *os.Root) ([]byte, error) {
+func readMarker(root *atomicfile.Root) ([]byte, error) {
 	b, err := root.ReadFile(markerPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -203,7 +203,7 @@ func readMarker(root *os.Root) ([]byte, error) {
 }
 
 // readNames returns the names in a folder, in no order.
-func readNames(root *os.Root, dir string) ([]string, error) {
+func readNames(root *atomicfile.Root, dir string) ([]string, error) {
 	f, err := root.Open(dir)
 	if err != nil {
 		return nil, err

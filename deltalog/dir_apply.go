@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
@@ -45,7 +44,7 @@ func (d *Dir) Apply(ctx context.Context, b Batch) (applied int, err error) {
 // application is one Apply or Place at work.
 type application struct {
 	dir     *Dir
-	root    *os.Root
+	root    *atomicfile.Root
 	relaxed bool
 	folders map[string]*atomicfile.Folder // open ones
 	touched map[string]bool               // folders whose names must be durable before a commit

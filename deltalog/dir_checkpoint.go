@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
@@ -96,7 +95,7 @@ func SnapshotIfDue(ctx context.Context, log LogFiles, v Version, opts *SnapshotO
 }
 
 // publishSnapshot writes the checkpoint of s, which it closes, and points at it.
-func (d *Dir) publishSnapshot(ctx context.Context, root *os.Root, s *Snapshot) (CheckpointInfo, error) {
+func (d *Dir) publishSnapshot(ctx context.Context, root *atomicfile.Root, s *Snapshot) (CheckpointInfo, error) {
 	info, err := d.publishCheckpoint(ctx, s)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return CheckpointInfo{}, err
@@ -139,7 +138,7 @@ func (d *Dir) publishCheckpoint(ctx context.Context, snapshot *Snapshot) (Checkp
 }
 
 // pointAt makes the checkpoint the last one, when it is durable.
-func (d *Dir) pointAt(ctx context.Context, root *os.Root, info CheckpointInfo) error {
+func (d *Dir) pointAt(ctx context.Context, root *atomicfile.Root, info CheckpointInfo) error {
 	text, err := NextHint(ctx, dirLog{d}, info)
 	if text == nil || err != nil {
 		return err
@@ -151,6 +150,6 @@ func (d *Dir) pointAt(ctx context.Context, root *os.Root, info CheckpointInfo) e
 		if err := s.top.Rename(s.path+"/"+f.name, LastCheckpointPath); err != nil {
 			return err
 		}
-		return atomicfile.SyncDir(s.top, LogDir)
+		return s.top.SyncDir(LogDir)
 	})
 }

@@ -79,7 +79,7 @@ func (a *application) syncTouched(ctx context.Context) error {
 			return err
 		}
 	}
-	return atOnce(ctx, dirs, func(dir string) error { return atomicfile.SyncDir(a.root, dir) })
+	return atOnce(ctx, dirs, func(dir string) error { return a.root.SyncDir(dir) })
 }
 
 // syncStaged makes the bytes of staged files durable.

@@ -2,8 +2,9 @@ package deltalog
 
 import (
 	"fmt"
-	"os"
 	"slices"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // listing is what the names in a log's folder say.
@@ -16,7 +17,7 @@ type listing struct {
 // readLog lists the log by its names alone. What is neither commit nor
 // checkpoint is ignored: temporary files, checksums, compacted logs, staged
 // commits. The error wraps fs.ErrNotExist if there is no log.
-func readLog(root *os.Root) (listing, error) {
+func readLog(root *atomicfile.Root) (listing, error) {
 	names, err := readNames(root, LogDir)
 	if err != nil {
 		return listing{}, err

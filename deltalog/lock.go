@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"time"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // errLocked: another process, or another part of this one, has the lock.
@@ -16,7 +17,7 @@ const lockPoll = 5 * time.Millisecond
 
 // lock waits until no other Apply, in this process or another, works on the
 // folder. Closing what it returns unlocks it.
-func lock(ctx context.Context, root *os.Root) (io.Closer, error) {
+func lock(ctx context.Context, root *atomicfile.Root) (io.Closer, error) {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {

@@ -7,13 +7,15 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // tryLock locks the folder, or returns errLocked. Closing what it returns
 // unlocks it, and so does the end of the process. The lock is on the folder
 // itself, so nothing is left in it. A file system that knows no locks does
 // without.
-func tryLock(root *os.Root) (io.Closer, error) {
+func tryLock(root *atomicfile.Root) (io.Closer, error) {
 	dir, err := root.Open(".")
 	if err != nil {
 		return nil, err

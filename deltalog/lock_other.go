@@ -4,11 +4,12 @@ package deltalog
 
 import (
 	"io"
-	"os"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // tryLock does nothing where the system has no lock on folders that ends with
 // its process. What it would add is this: two processes that work on one replica
 // at the same time cannot replace each other's unpublished files, and do not
 // remove what the other has staged. Versions are exclusive without it.
-func tryLock(*os.Root) (io.Closer, error) { return io.NopCloser(nil), nil }
+func tryLock(*atomicfile.Root) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-
-	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // SetMarker durably keeps a small note beside the table; nil removes it.
@@ -22,7 +20,7 @@ func (d *Dir) SetMarker(ctx context.Context, note []byte) error {
 			return err
 		}
 		// privateDir may be new as well.
-		return errors.Join(atomicfile.SyncDir(s.top, privateDir), atomicfile.SyncDir(s.top, "."))
+		return errors.Join(s.top.SyncDir(privateDir), s.top.SyncDir("."))
 	})
 }
 
@@ -42,7 +40,7 @@ func (d *Dir) removeMarker(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.SyncDir(root, privateDir); err != nil {
+	if err := root.SyncDir(privateDir); err != nil {
 		return err
 	}
 	unlock, err := lock(ctx, root)

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // publishFiles gives every staged file of a change its place, which never
@@ -89,17 +90,7 @@ func (a *application) isSame(f Staged) (bool, error) {
 	if err != nil || got != f.SHA256 || a.relaxed {
 		return err == nil && got == f.SHA256, err
 	}
-	return true, syncFile(a.root, f.Path)
-}
-
-// syncFile makes a file's bytes durable. Windows does not sync what is open only
-// for reading.
-func syncFile(root *os.Root, name string) error {
-	f, err := root.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return true, a.root.SyncFile(f.Path)
 }
 
 // checksumMagic begins the files in which Hadoop keeps checksums.
@@ -148,7 +139,7 @@ func checksumPath(file string) string {
 // removeChecksum removes Hadoop's checksums of a file that is no more, which
 // would make Hadoop refuse the new file of that name. They stay where there is
 // such a file.
-func removeChecksum(root *os.Root, file string) error {
+func removeChecksum(root *atomicfile.Root, file string) error {
 	name := checksumPath(file)
 	if len(path.Base(name)) > maxElement {
 		return nil
@@ -183,7 +174,7 @@ func removeChecksum(root *os.Root, file string) error {
 
 // hashFile returns the sha256 of a regular file; anything else of that name
 // wraps ErrConflict.
-func hashFile(root *os.Root, name string) (sum [sha256.Size]byte, err error) {
+func hashFile(root *atomicfile.Root, name string) (sum [sha256.Size]byte, err error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return sum, err

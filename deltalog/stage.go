@@ -30,7 +30,7 @@ const (
 // from one that a dead process left.
 type stage struct {
 	*atomicfile.Folder
-	top  *os.Root // of the table
+	top  *atomicfile.Root // of the table
 	lock io.Closer
 	path string
 	last atomic.Int64 // number of files so far; they are named by number
@@ -68,7 +68,7 @@ func (d *Dir) newStage(ctx context.Context) (_ *stage, err error) {
 }
 
 // lockFolder locks a folder of the table, or returns errLocked.
-func lockFolder(top *os.Root, dir string) (io.Closer, error) {
+func lockFolder(top *atomicfile.Root, dir string) (io.Closer, error) {
 	root, err := top.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (d *Dir) dropStage() error {
 }
 
 // removeDead removes the stages that nobody holds.
-func removeDead(root *os.Root) error {
+func removeDead(root *atomicfile.Root) error {
 	names, err := readNames(root, stageDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -238,7 +238,7 @@ func removeDead(root *os.Root) error {
 	return err
 }
 
-func removeIfDead(root *os.Root, dir string) error {
+func removeIfDead(root *atomicfile.Root, dir string) error {
 	held, err := lockFolder(root, dir)
 	if errors.Is(err, errLocked) {
 		return nil
@@ -277,7 +277,7 @@ func (s *stage) retire(ctx context.Context) error {
 }
 
 // tidy removes our folders if nothing is in them.
-func tidy(root *os.Root) error {
+func tidy(root *atomicfile.Root) error {
 	for _, dir := range []string{stageDir, privateDir} {
 		err := root.Remove(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) { // the latter: it is not empty

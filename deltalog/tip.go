@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // Tip returns the newest version, from a listing of the log. A newest commit
@@ -83,7 +84,7 @@ func (d *Dir) TipFrom(ctx context.Context, from Version) (Version, error) {
 
 // lookUpward finds the end of the commits that follow from without a gap. sure
 // is false if from is not there or something lies above that end.
-func lookUpward(ctx context.Context, root *os.Root, from Version) (tip Version, sure bool, err error) {
+func lookUpward(ctx context.Context, root *atomicfile.Root, from Version) (tip Version, sure bool, err error) {
 	there, err := hasCommit(root, from)
 	if err != nil || !there {
 		return 0, false, err
@@ -108,7 +109,7 @@ func lookUpward(ctx context.Context, root *os.Root, from Version) (tip Version, 
 }
 
 // hasCommit reports whether a commit file has this name, whatever is in it.
-func hasCommit(root *os.Root, v Version) (bool, error) {
+func hasCommit(root *atomicfile.Root, v Version) (bool, error) {
 	_, err := root.Lstat(v.CommitPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -89,7 +89,7 @@ type sectionCloser struct {
 
 // openFile opens an object and tells its size in bytes.
 func (d *Dir) openFile(key string) (*os.File, int64, error) {
-	root, err := os.OpenRoot(d.folder)
+	root, err := atomicfile.OpenRoot(d.folder)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -122,7 +122,7 @@ func (d *Dir) Delete(ctx context.Context, key string) error {
 }
 
 func (d *Dir) remove(key string) error {
-	root, err := os.OpenRoot(d.folder)
+	root, err := atomicfile.OpenRoot(d.folder)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (d *Dir) remove(key string) error {
 	if err := root.Remove(key); err != nil {
 		return err
 	}
-	return atomicfile.SyncDir(root, path.Dir(key))
+	return root.SyncDir(path.Dir(key))
 }
 
 // begin does what every operation on one key begins with.

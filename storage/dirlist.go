@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -31,13 +30,13 @@ var errStop = errors.New("stop")
 
 type walk struct {
 	ctx           context.Context
-	root          *os.Root
+	root          *atomicfile.Root
 	prefix, after string
 	yield         func(Info, error) bool
 }
 
 func (w *walk) start(folder string) error {
-	root, err := os.OpenRoot(folder)
+	root, err := atomicfile.OpenRoot(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w.ctx.Err()
 	}
@@ -118,7 +117,7 @@ func (w *walk) wants(dir string) bool {
 
 // readDir returns the entries of a folder in the order of the keys that they
 // stand for: a folder counts with its slash, so that a-b comes before a/c.
-func readDir(root *os.Root, dir string) ([]fs.DirEntry, error) {
+func readDir(root *atomicfile.Root, dir string) ([]fs.DirEntry, error) {
 	f, err := root.Open(path.Clean(dir))
 	if err != nil {
 		return nil, err

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // lookup describes the object of a key. Everything on the way to it must be a
 // real folder and it must be a regular file, else there is no such object: the
 // error then wraps fs.ErrNotExist.
-func lookup(root *os.Root, key string) (fs.FileInfo, error) {
+func lookup(root *atomicfile.Root, key string) (fs.FileInfo, error) {
 	if err := checkParents(root, key); err != nil {
 		if errors.Is(err, ErrInvalidKey) {
 			return nil, fs.ErrNotExist
@@ -29,7 +30,7 @@ func lookup(root *os.Root, key string) (fs.FileInfo, error) {
 // os.Root keeps symbolic links from leading out
 // of the store, but one that leads elsewhere within it would give an object two
 // keys, one of which no listing shows.
-func checkParents(root *os.Root, key string) error {
+func checkParents(root *atomicfile.Root, key string) error {
 	for i, c := range key {
 		if c != '/' {
 			continue
@@ -48,7 +49,7 @@ func checkParents(root *os.Root, key string) error {
 // checkFree returns nil if key can be created in the folder store, an error
 // wrapping fs.ErrExist if it is taken, one wrapping ErrInvalidKey if it is in
 // the way of other keys or they of it.
-func checkFree(root *os.Root, key string) error {
+func checkFree(root *atomicfile.Root, key string) error {
 	err := checkParents(root, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 	"github.com/pondworks/sluice/storage/internal/stream"
@@ -61,7 +60,7 @@ func (d *Dir) matches(ctx context.Context, key, ifMatch string) error {
 	return err
 }
 
-func replace(root *os.Root, key string, src *stream.Source) error {
+func replace(root *atomicfile.Root, key string, src *stream.Source) error {
 	if err := checkFree(root, key); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

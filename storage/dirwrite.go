@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 
@@ -27,7 +26,7 @@ func (d *Dir) Create(ctx context.Context, key string, r io.Reader, size int64) e
 	return d.fail(opCreate, key, create(root, key, stream.NewSource(ctx, r, size)))
 }
 
-func create(root *os.Root, key string, src *stream.Source) error {
+func create(root *atomicfile.Root, key string, src *stream.Source) error {
 	if err := checkFree(root, key); err != nil {
 		return err
 	}
@@ -44,7 +43,7 @@ func create(root *os.Root, key string, src *stream.Source) error {
 	return err
 }
 
-func checkFolder(root *os.Root, key string) error {
+func checkFolder(root *atomicfile.Root, key string) error {
 	if err := checkFree(root, key); errors.Is(err, ErrInvalidKey) {
 		return err
 	}
@@ -53,7 +52,7 @@ func checkFolder(root *os.Root, key string) error {
 
 // writeTemp writes src into a durable temporary file beside key, in a folder
 // whose own name is durable too.
-func writeTemp(root *os.Root, key string, src *stream.Source) (temp string, err error) {
+func writeTemp(root *atomicfile.Root, key string, src *stream.Source) (temp string, err error) {
 	dir := path.Dir(key)
 	if err := atomicfile.MkdirAll(root, dir); err != nil {
 		return "", err
@@ -61,7 +60,7 @@ func writeTemp(root *os.Root, key string, src *stream.Source) (temp string, err 
 	if dir != "." {
 		// Another creator may have made dir a moment ago and not yet synced
 		// its parent. All above is durable: folders are made top down.
-		if err := atomicfile.SyncDir(root, path.Dir(dir)); err != nil {
+		if err := root.SyncDir(path.Dir(dir)); err != nil {
 			return "", err
 		}
 	}
@@ -75,10 +74,13 @@ func writeTemp(root *os.Root, key string, src *stream.Source) (temp string, err 
 
 // makeRoot opens the store's folder, which it makes if need be, and whose name
 // is durable on return.
-func (d *Dir) makeRoot() (*os.Root, error) {
-	root, err := os.OpenRoot(d.folder)
+func (d *Dir) makeRoot() (*atomicfile.Root, error) {
+	root, err := atomicfile.OpenRoot(d.folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.newRoot()
+		if err := atomicfile.MakeFolder(d.folder); err != nil {
+			return nil, err
+		}
+		return atomicfile.OpenRoot(d.folder)
 	}
 	if err != nil || d.rooted.Load() {
 		return root, err
@@ -94,7 +96,7 @@ func (d *Dir) makeRoot() (*os.Root, error) {
 // syncParent makes the name of folder durable. A parent that we may not read is
 // none that this program could have made the folder in.
 func syncParent(folder string) error {
-	parent, err := os.OpenRoot(filepath.Dir(folder))
+	parent, err := atomicfile.OpenRoot(filepath.Dir(folder))
 	if errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
@@ -102,35 +104,8 @@ func syncParent(folder string) error {
 		return err
 	}
 	defer parent.Close()
-	if err := atomicfile.SyncDir(parent, "."); !errors.Is(err, fs.ErrPermission) {
+	if err := parent.SyncDir("."); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	return nil
-}
-
-func (d *Dir) newRoot() (*os.Root, error) {
-	above := filepath.Dir(d.folder)
-	for above != filepath.Dir(above) {
-		if _, err := os.Stat(above); !errors.Is(err, fs.ErrNotExist) {
-			break // whatever is wrong with it, opening it will say
-		}
-		above = filepath.Dir(above)
-	}
-	if err := makeFolders(above, d.folder); err != nil {
-		return nil, err
-	}
-	return os.OpenRoot(d.folder)
-}
-
-func makeFolders(above, folder string) error {
-	rel, err := filepath.Rel(above, folder)
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(above)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return atomicfile.MkdirAll(root, filepath.ToSlash(rel))
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -31,9 +30,9 @@ func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPr
 // WriteTemp writes all of r to a new temporary file in folder dir, which must
 // exist, and returns its name and size in bytes once the bytes are durable. On
 // any error, an error of r among them, nothing is left behind.
-func WriteTemp(root *os.Root, dir string, r io.Reader) (name string, size int64, err error) {
+func WriteTemp(root *Root, dir string, r io.Reader) (name string, size int64, err error) {
 	name = path.Join(dir, tempPrefix+rand.Text())
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := root.Create(name)
 	if err != nil {
 		return "", 0, err
 	}
@@ -56,7 +55,7 @@ func WriteTemp(root *os.Root, dir string, r io.Reader) (name string, size int64,
 //
 // It links and never renames, because rename(2) replaces. A file system
 // without hard links gets an error wrapping ErrUnsupported.
-func PublishNew(root *os.Root, temp, final string) error {
+func PublishNew(root *Root, temp, final string) error {
 	err := root.Link(temp, final)
 	if rerr := root.Remove(temp); err == nil {
 		err = rerr
@@ -64,7 +63,7 @@ func PublishNew(root *os.Root, temp, final string) error {
 	if err != nil {
 		return LinkError(err)
 	}
-	return SyncDir(root, path.Dir(final))
+	return root.SyncDir(path.Dir(final))
 }
 
 // LinkError explains an error of a hard link that the file system cannot make;
@@ -80,15 +79,15 @@ func LinkError(err error) error {
 
 // Replace gives the durable file temp the name final, replacing what is there.
 // On error temp is removed and final is as it was.
-func Replace(root *os.Root, temp, final string) error {
+func Replace(root *Root, temp, final string) error {
 	if err := root.Rename(temp, final); err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
-	return SyncDir(root, path.Dir(final))
+	return root.SyncDir(path.Dir(final))
 }
 
 // WriteFile replaces the content of name, in a folder that exists, with b.
-func WriteFile(root *os.Root, name string, b []byte) error {
+func WriteFile(root *Root, name string, b []byte) error {
 	temp, _, err := WriteTemp(root, path.Dir(name), strings.NewReader(string(b)))
 	if err != nil {
 		return err
@@ -97,7 +96,7 @@ func WriteFile(root *os.Root, name string, b []byte) error {
 }
 
 // MkdirAll makes folder dir and its missing parents, each durable.
-func MkdirAll(root *os.Root, dir string) error {
+func MkdirAll(root *Root, dir string) error {
 	if dir == "." || dir == "" {
 		return nil
 	}
@@ -117,7 +116,7 @@ func MkdirAll(root *os.Root, dir string) error {
 	if err != nil {
 		return err
 	}
-	return SyncDir(root, path.Dir(dir))
+	return root.SyncDir(path.Dir(dir))
 }
 
 // MakeFolder makes the folder of an absolute path and its missing parents, each
@@ -138,27 +137,10 @@ func MakeFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(above)
+	root, err := OpenRoot(above)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	return MkdirAll(root, filepath.ToSlash(rel))
-}
-
-// SyncDir makes the names in folder dir durable. Windows has no such call and
-// needs none.
-func SyncDir(root *os.Root, dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := root.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }

@@ -20,17 +20,17 @@ import (
 	"github.com/pondworks/sluice/internal/errdef"
 )
 
-func openRoot(t *testing.T, folder string) *os.Root {
+func openRoot(t *testing.T, folder string) *atomicfile.Root {
 	t.Helper()
-	root, err := os.OpenRoot(folder)
+	root, err := atomicfile.OpenRoot(folder)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, root.Close()) })
 	return root
 }
 
-func newRoot(t *testing.T) *os.Root { return openRoot(t, t.TempDir()) }
+func newRoot(t *testing.T) *atomicfile.Root { return openRoot(t, t.TempDir()) }
 
-func writeTemp(t *testing.T, root *os.Root, content string) string {
+func writeTemp(t *testing.T, root *atomicfile.Root, content string) string {
 	t.Helper()
 	name, size, err := atomicfile.WriteTemp(root, ".", strings.NewReader(content))
 	require.NoError(t, err)
@@ -39,7 +39,7 @@ func writeTemp(t *testing.T, root *os.Root, content string) string {
 }
 
 // holds fails the test unless the folder holds exactly these files.
-func holds(t *testing.T, root *os.Root, want map[string]string) {
+func holds(t *testing.T, root *atomicfile.Root, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
 	require.NoError(t, fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
@@ -124,11 +124,11 @@ func TestPublishNewOneWinner(t *testing.T) {
 }
 
 func TestPublishNewNeverReplaces(t *testing.T) {
-	for name, occupy := range map[string]func(root *os.Root) error{
-		"a file":            func(root *os.Root) error { return root.WriteFile("final", []byte("old"), 0o644) },
-		"an empty file":     func(root *os.Root) error { return root.WriteFile("final", nil, 0o644) },
-		"a folder":          func(root *os.Root) error { return root.Mkdir("final", 0o755) },
-		"a link to nowhere": func(root *os.Root) error { return root.Symlink("none", "final") },
+	for name, occupy := range map[string]func(root *atomicfile.Root) error{
+		"a file":            func(root *atomicfile.Root) error { return root.WriteFile("final", []byte("old"), 0o644) },
+		"an empty file":     func(root *atomicfile.Root) error { return root.WriteFile("final", nil, 0o644) },
+		"a folder":          func(root *atomicfile.Root) error { return root.Mkdir("final", 0o755) },
+		"a link to nowhere": func(root *atomicfile.Root) error { return root.Symlink("none", "final") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := newRoot(t)
@@ -205,7 +205,7 @@ func TestSymlinksLeadNowhere(t *testing.T) {
 		require.Error(t, atomicfile.PublishNew(root, writeTemp(t, root, "x"), dir+"/final"), dir)
 		require.Error(t, atomicfile.Replace(root, writeTemp(t, root, "x"), dir+"/final"), dir)
 		require.Error(t, atomicfile.MkdirAll(root, dir+"/made"), dir)
-		require.Error(t, atomicfile.SyncDir(root, dir), dir)
+		require.Error(t, root.SyncDir(dir), dir)
 	}
 	left, err := os.ReadDir(outside)
 	require.NoError(t, err)

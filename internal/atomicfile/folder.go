@@ -14,14 +14,14 @@ import (
 // once, instead of walking to it from the top for each. The methods may be
 // called by many goroutines at once.
 type Folder struct {
-	top  *os.Root // of the tree
+	top  *Root    // of the tree
 	path string   // from top, slash-separated
-	root *os.Root // the folder
+	root *Root    // the folder
 	dir  *os.File // the folder as well, for what os.Root has no call for
 }
 
 // OpenFolder opens folder dir of the tree top, which must stay open as long.
-func OpenFolder(top *os.Root, dir string) (*Folder, error) {
+func OpenFolder(top *Root, dir string) (*Folder, error) {
 	root, err := top.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -37,17 +37,13 @@ func OpenFolder(top *os.Root, dir string) (*Folder, error) {
 func (f *Folder) Close() error { return errors.Join(f.root.Close(), f.dir.Close()) }
 
 // Create makes a new file to be written.
-func (f *Folder) Create(name string) (*os.File, error) {
-	return f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-}
+func (f *Folder) Create(name string) (*File, error) { return f.root.Create(name) }
 
 // Remove removes a file.
 func (f *Folder) Remove(name string) error { return f.root.Remove(name) }
 
 // SetTime sets the modification time of a file.
-func (f *Folder) SetTime(name string, t time.Time) error {
-	return f.root.Chtimes(name, time.Time{}, t)
-}
+func (f *Folder) SetTime(name string, t time.Time) error { return f.root.SetTime(name, t) }
 
 // MoveNew gives a file the name final in folder to, which must not exist yet:
 // exactly one of several callers wins, the others get an error wrapping
@@ -57,7 +53,9 @@ func (f *Folder) SetTime(name string, t time.Time) error {
 // is a link and a removal, so that a crash may leave both names. A file system
 // with neither gets an error wrapping ErrUnsupported.
 func (f *Folder) MoveNew(name string, to *Folder, final string) error {
-	err := renameNew(f, name, to, final)
+	err := take(Step{Do: StepMove, Folder: f.root.folder, Name: name, ToFolder: to.root.folder, ToName: final}, func(*Step) error {
+		return renameNew(f, name, to, final)
+	})
 	if !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
@@ -68,14 +66,7 @@ func (f *Folder) MoveNew(name string, to *Folder, final string) error {
 }
 
 // SyncFile makes a file's bytes and time durable.
-func (f *Folder) SyncFile(name string) error {
-	// Windows does not sync what is open only for reading.
-	file, err := f.root.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
-}
+func (f *Folder) SyncFile(name string) error { return f.root.SyncFile(name) }
 
 // Sync makes the names in the folder durable. Windows has no such call and
 // needs none.
@@ -83,7 +74,7 @@ func (f *Folder) Sync() error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	return f.dir.Sync()
+	return f.root.take(StepSyncDir, ".", func(*Step) error { return f.dir.Sync() })
 }
 
 // SyncAll makes everything durable that was written before to the file system
@@ -95,4 +86,6 @@ func (f *Folder) Sync() error {
 // opened. For many files it is far cheaper than an fsync each, which all wait
 // for the disk in turn. Its price is paid when other programs have much unwritten
 // data on the same file system: it waits for theirs as well.
-func (f *Folder) SyncAll() error { return syncAll(f.dir) }
+func (f *Folder) SyncAll() error {
+	return f.root.take(StepSyncAll, ".", func(*Step) error { return syncAll(f.dir) })
+}
