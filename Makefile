@@ -32,5 +32,7 @@ fuzz:
 test:
 	go test ./...
 
+# The benchmarks of the code, then the comparison with other tools (docs/BENCHMARKS.md).
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+	.ci/bench
