@@ -24,12 +24,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // parquet: nothing in this package looks into them. Engines do, in
 // internal/e2e.
 type pond struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	next deltalog.Version
 }
 
-func newPond(t *testing.T) *pond {
+func newPond(t testing.TB) *pond {
 	t.Helper()
 	return &pond{t: t, dir: t.TempDir()}
 }
@@ -91,14 +91,14 @@ func (p *pond) append(content string) deltalog.Version {
 	return p.commit(append(actions, add(name, content))...)
 }
 
-func openTable(t *testing.T, dir string) *deltalog.Dir {
+func openTable(t testing.TB, dir string) *deltalog.Dir {
 	t.Helper()
 	table, err := deltalog.OpenDir(dir)
 	require.NoError(t, err)
 	return table
 }
 
-func replicator(t *testing.T, dir string, store storage.Reader, opts *remote.Options) *remote.Replicator {
+func replicator(t testing.TB, dir string, store storage.Reader, opts *remote.Options) *remote.Replicator {
 	t.Helper()
 	r, err := remote.New(openTable(t, dir), store, opts)
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func (p *pond) pushSingly(store storage.Reader) {
 }
 
 // restored is a fresh replica.
-func restored(t *testing.T, store storage.Reader) string {
+func restored(t testing.TB, store storage.Reader) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "replica")
 	_, err := replicator(t, dir, store, nil).Init(t.Context())

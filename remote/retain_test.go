@@ -16,21 +16,21 @@ import (
 )
 
 // storeOnly is a Replicator without a table.
-func storeOnly(t *testing.T, store storage.Reader, opts *remote.Options) *remote.Replicator {
+func storeOnly(t testing.TB, store storage.Reader, opts *remote.Options) *remote.Replicator {
 	t.Helper()
 	r, err := remote.New(nil, store, opts)
 	require.NoError(t, err)
 	return r
 }
 
-func consolidate(t *testing.T, store storage.Reader) remote.Consolidated {
+func consolidate(t testing.TB, store storage.Reader) remote.Consolidated {
 	t.Helper()
 	done, err := storeOnly(t, store, nil).Consolidate(t.Context())
 	require.NoError(t, err)
 	return done
 }
 
-func prune(t *testing.T, store storage.Reader, opts remote.PruneOptions) remote.Pruned {
+func prune(t testing.TB, store storage.Reader, opts remote.PruneOptions) remote.Pruned {
 	t.Helper()
 	done, err := storeOnly(t, store, nil).Prune(t.Context(), opts)
 	require.NoError(t, err)
