@@ -36,19 +36,23 @@ package azure
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"gocloud.dev/blob/azureblob"
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
-type driver struct{}
+type driver struct {
+	stalled time.Duration // when a request on which nothing moves is given up
+}
 
 // Driver returns the driver for URLs azblob://container/prefix. The stores that
 // it opens are also a storage.Deleter and a storage.Overwriter, whose tags are
 // the ETags of the service.
-func Driver() storage.Driver { return driver{} }
+func Driver() storage.Driver { return driver{stalled: stall.Limit} }
 
 // Schemes returns "azblob".
 func (driver) Schemes() []string { return []string{"azblob"} }
@@ -56,7 +60,7 @@ func (driver) Schemes() []string { return []string{"azblob"} }
 // Open returns a store for c as the package comment describes. It sends no
 // request to the container, so a container that is missing or closed to these
 // credentials shows at the first use.
-func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
+func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
 	if c.Bucket == "" {
 		return nil, invalid("no container")
 	}
@@ -64,7 +68,7 @@ func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error)
 	if err != nil {
 		return nil, err
 	}
-	client, err := set.newClient(c.Bucket)
+	client, err := set.newClient(c.Bucket, d.stalled)
 	if err != nil {
 		return nil, err
 	}

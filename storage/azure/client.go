@@ -11,6 +11,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
 // blockRetries is how often a request of an upload that has begun is repeated.
@@ -20,15 +22,16 @@ import (
 // still in memory.
 const blockRetries = 2
 
-// newClient builds the client of one container.
-func (s settings) newClient(name string) (*container.Client, error) {
+// newClient builds the client of one container. Requests on which nothing moves for
+// the time stalled are given up.
+func (s settings) newClient(name string, stalled time.Duration) (*container.Client, error) {
 	if name != url.PathEscape(name) {
 		return nil, invalid("the name of the container has characters that no container has")
 	}
 	options := &container.ClientOptions{}
 	options.Retry = policy.RetryOptions{MaxRetries: -1} // none
 	options.PerCallPolicies = []policy.Policy{patientBlocks{}}
-	options.Transport = discreet{}
+	options.Transport = discreet{stall.Client(http.DefaultClient, stalled)}
 	at := strings.TrimSuffix(s.endpoint, "/") + "/" + name
 	switch {
 	case s.key != "":
@@ -77,10 +80,10 @@ func (patientBlocks) Do(r *policy.Request) (*http.Response, error) {
 
 // discreet sends requests and keeps the query out of its errors: with a SAS
 // token the query is the credential.
-type discreet struct{}
+type discreet struct{ client stall.Doer }
 
-func (discreet) Do(r *http.Request) (*http.Response, error) {
-	reply, err := http.DefaultClient.Do(r)
+func (d discreet) Do(r *http.Request) (*http.Response, error) {
+	reply, err := d.client.Do(r)
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		if u, bad := url.Parse(failed.URL); bad == nil {
@@ -90,5 +93,20 @@ func (discreet) Do(r *http.Request) (*http.Response, error) {
 			failed.URL = r.URL.Host
 		}
 	}
+	if err == nil && isForeign(r, reply) {
+		_ = reply.Body.Close() // nothing of it is wanted
+		return nil, errForeign
+	}
 	return reply, err
+}
+
+// errForeign: something on the way answered in the service's place, such as the
+// login page of a network.
+var errForeign = errors.New("the answer is not one of the Blob service: it has no Last-Modified")
+
+// isForeign recognises an object without a time, which gocloud does not survive.
+func isForeign(r *http.Request, reply *http.Response) bool {
+	q := r.URL.Query()
+	return r.Method == http.MethodGet && reply.StatusCode/100 == 2 && !q.Has("comp") && !q.Has("restype") &&
+		reply.Header.Get("Last-Modified") == ""
 }

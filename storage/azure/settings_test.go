@@ -3,6 +3,7 @@ package azure
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -107,7 +108,7 @@ func TestWhereAndWho(t *testing.T) {
 			got, err := parseParams(config(t, c.query, c.key, c.secret, c.token))
 			require.NoError(t, err)
 			assert.Equal(t, c.want, got)
-			client, err := got.newClient("pond")
+			client, err := got.newClient("pond", time.Minute)
 			require.NoError(t, err)
 			assert.Equal(t, c.url, client.URL())
 		})

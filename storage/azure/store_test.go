@@ -26,9 +26,20 @@ func answering(t *testing.T, status int, code string) *store {
 	return open(t, server.URL)
 }
 
-func open(t *testing.T, endpoint string) *store {
+func open(t *testing.T, endpoint string) *store { return openWith(t, Driver(), endpoint) }
+
+func TestForeignAnswer(t *testing.T) {
+	s := answering(t, http.StatusOK, "")
+	_, err := s.Open(t.Context(), "k", 0, -1)
+	require.ErrorIs(t, err, errForeign)
+	require.Nil(t, storage.Class(err), "nothing to try again, and no object that is missing")
+	_, _, err = s.Get(t.Context(), "k")
+	require.ErrorIs(t, err, errForeign)
+}
+
+func openWith(t *testing.T, driver storage.Driver, endpoint string) *store {
 	environment(t, nil)
-	s, err := storage.OpenConfig(t.Context(), config(t, "endpoint="+endpoint, devAccount, "", "sig=hunter2"), Driver())
+	s, err := storage.OpenConfig(t.Context(), config(t, "endpoint="+endpoint, devAccount, "", "sig=hunter2"), driver)
 	require.NoError(t, err)
 	return s.(*store)
 }

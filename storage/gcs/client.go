@@ -5,18 +5,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	gcstorage "cloud.google.com/go/storage"
 	"google.golang.org/api/option"
+	"google.golang.org/api/option/internaloption"
+	htransport "google.golang.org/api/transport/http"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
 const (
 	paramEndpoint  = "endpoint"
 	paramAnonymous = "anonymous"
+
+	// emulatorVariable makes the SDK speak to an emulator, without credentials.
+	emulatorVariable = "STORAGE_EMULATOR_HOST"
 
 	// apiPath is where the JSON API of every such service is.
 	apiPath = "/storage/v1/"
@@ -28,15 +36,30 @@ type settings struct {
 	anonymous bool
 }
 
-// newClient builds the client of one bucket.
-func newClient(ctx context.Context, c storage.Config) (*gcstorage.Client, error) {
+// newClient builds the client of one bucket. Requests on which nothing moves for the
+// time stalled are given up.
+func newClient(ctx context.Context, c storage.Config, stalled time.Duration) (*gcstorage.Client, error) {
 	set, err := parseParams(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	options, err := clientOptions(c, set)
+	access, err := accessOptions(c, set)
 	if err != nil {
 		return nil, err
+	}
+	// As the SDK does it, which shows nobody the transport that it makes.
+	line, _, err := htransport.NewClient(ctx, append(access, internaloption.EnableNewAuthLibrary())...)
+	if err != nil {
+		return nil, fmt.Errorf("gcs: %w", err)
+	}
+	line.Transport = singleStreams{stall.Transport(line.Transport, stalled)}
+	options := []option.ClientOption{
+		option.WithHTTPClient(line),
+		// One API for everything, so that reads go where endpoint says.
+		gcstorage.WithJSONReads(),
+	}
+	if set.endpoint != "" {
+		options = append(options, option.WithEndpoint(set.endpoint))
 	}
 	client, err := gcstorage.NewClient(ctx, options...)
 	if err != nil {
@@ -52,15 +75,11 @@ func newClient(ctx context.Context, c storage.Config) (*gcstorage.Client, error)
 	return client, nil
 }
 
-func clientOptions(c storage.Config, set settings) ([]option.ClientOption, error) {
+// accessOptions say how to get in.
+func accessOptions(c storage.Config, set settings) ([]option.ClientOption, error) {
 	options := []option.ClientOption{
 		// The right to change permissions is not needed.
 		option.WithScopes(gcstorage.ScopeReadWrite),
-		// One API for everything, so that reads go where endpoint says.
-		gcstorage.WithJSONReads(),
-	}
-	if set.endpoint != "" {
-		options = append(options, option.WithEndpoint(set.endpoint))
 	}
 	secret := c.Secret.Reveal()
 	switch {
@@ -74,7 +93,7 @@ func clientOptions(c storage.Config, set settings) ([]option.ClientOption, error
 			return nil, err
 		}
 		options = append(options, option.WithAuthCredentialsJSON(kind, []byte(secret)))
-	case set.anonymous:
+	case set.anonymous || os.Getenv(emulatorVariable) != "":
 		options = append(options, option.WithoutAuthentication())
 	}
 	return options, nil

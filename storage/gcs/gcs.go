@@ -25,20 +25,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	gcstorage "cloud.google.com/go/storage"
 	"gocloud.dev/blob/gcsblob"
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
-type driver struct{}
+type driver struct {
+	stalled time.Duration // when a request on which nothing moves is given up
+}
 
 // Driver returns the driver for URLs gs://bucket/prefix. The stores that it
 // opens are also a storage.Deleter and a storage.Overwriter, whose tags are the
 // generations of the service.
-func Driver() storage.Driver { return driver{} }
+func Driver() storage.Driver { return driver{stalled: stall.Limit} }
 
 // Schemes returns "gs".
 func (driver) Schemes() []string { return []string{"gs"} }
@@ -46,11 +50,11 @@ func (driver) Schemes() []string { return []string{"gs"} }
 // Open returns a store for c as the package comment describes. It sends no
 // request to the bucket, so a bucket that is missing or closed to these
 // credentials shows at the first use; credentials that cannot be found show here.
-func (driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
+func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
 	if c.Bucket == "" {
 		return nil, invalid("no bucket")
 	}
-	client, err := newClient(ctx, c)
+	client, err := newClient(ctx, c, d.stalled)
 	if err != nil {
 		return nil, err
 	}

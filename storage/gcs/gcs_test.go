@@ -17,11 +17,13 @@ import (
 	"github.com/pondworks/sluice/storage"
 )
 
-func open(t *testing.T, endpoint string) *store {
+func open(t *testing.T, endpoint string) *store { return openWith(t, Driver(), endpoint) }
+
+func openWith(t *testing.T, driver storage.Driver, endpoint string) *store {
 	s, err := storage.OpenConfig(t.Context(), storage.Config{
 		Scheme: "gs", Bucket: testBucket, Prefix: "a/prefix",
 		Params: url.Values{"endpoint": {endpoint}, "anonymous": {"true"}},
-	}, Driver())
+	}, driver)
 	require.NoError(t, err)
 	return s.(*store)
 }

@@ -27,12 +27,17 @@ var (
 	_ storage.Overwriter = (*store)(nil)
 )
 
+// Open is bucket.Store's, on one stream.
+func (s *store) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	return s.Store.Open(single(ctx), key, off, n)
+}
+
 // Get reads the object and its generation in one request.
 func (s *store) Get(ctx context.Context, key string) ([]byte, string, error) {
 	if err := s.check(key); err != nil {
 		return nil, "", err
 	}
-	r, err := s.objects.Object(s.name(key)).NewReader(ctx)
+	r, err := s.objects.Object(s.name(key)).NewReader(single(ctx))
 	if err != nil {
 		return nil, "", fail(ctx, "get", key, err)
 	}

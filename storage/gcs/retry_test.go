@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,6 +15,14 @@ import (
 
 func TestRetriesAreElsewhere(t *testing.T) {
 	retrytest.Run(t, func(t *testing.T, endpoint string) storage.Store { return open(t, endpoint) })
+}
+
+func TestHungService(t *testing.T) {
+	retrytest.RunHanging(t,
+		func(t *testing.T, endpoint string) storage.Store {
+			return openWith(t, driver{stalled: 50 * time.Millisecond}, endpoint)
+		},
+		func(t *testing.T, endpoint string) storage.Store { return open(t, endpoint) })
 }
 
 // TestBegunUploadGoesOn: one overloaded moment does not cost what was sent

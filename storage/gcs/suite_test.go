@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	gcstorage "cloud.google.com/go/storage"
 	"github.com/google/uuid"
@@ -32,7 +33,7 @@ func TestSuiteServer(t *testing.T) {
 		t.Skip("NOT TESTED against a GCS server program: SLUICE_TEST_GCS is not set")
 	}
 	c := storage.Config{Scheme: "gs", Bucket: "sluice-suite", Params: url.Values{"endpoint": {endpoint}, "anonymous": {"true"}}}
-	client, err := newClient(t.Context(), c)
+	client, err := newClient(t.Context(), c, time.Minute)
 	require.NoError(t, err)
 	err = client.Bucket(c.Bucket).Create(t.Context(), "project", &gcstorage.BucketAttrs{})
 	var reply *googleapi.Error

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
 const (
@@ -32,8 +33,9 @@ const (
 )
 
 // newClient builds the client of one bucket. It also says whether uploads
-// carry a checksum for the service to verify.
-func newClient(ctx context.Context, c storage.Config, s settings) (client *awss3.Client, checksums bool, err error) {
+// carry a checksum for the service to verify. Requests on which nothing moves for
+// the time stalled are given up.
+func newClient(ctx context.Context, c storage.Config, s settings, stalled time.Duration) (client *awss3.Client, checksums bool, err error) {
 	load, err := loadOptions(c, s)
 	if err != nil {
 		return nil, false, err
@@ -42,7 +44,10 @@ func newClient(ctx context.Context, c storage.Config, s settings) (client *awss3
 	if err != nil {
 		return nil, false, fmt.Errorf("s3: load configuration: %w", err)
 	}
-	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) { s.apply(o) })
+	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) {
+		s.apply(o)
+		o.HTTPClient = stall.Client(o.HTTPClient, stalled)
+	})
 	if client.Options().Region == "" {
 		return nil, false, invalid("no region: set parameter %q or AWS_REGION", paramRegion)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,14 @@ import (
 func TestRetriesAreElsewhere(t *testing.T) {
 	t.Setenv("AWS_MAX_ATTEMPTS", "7") // of the SDK, whose retries are off
 	retrytest.Run(t, func(t *testing.T, endpoint string) storage.Store { return open(t, endpoint) })
+}
+
+func TestHungService(t *testing.T) {
+	retrytest.RunHanging(t,
+		func(t *testing.T, endpoint string) storage.Store {
+			return openWith(t, s3Driver{stalled: 50 * time.Millisecond}, endpoint)
+		},
+		func(t *testing.T, endpoint string) storage.Store { return open(t, endpoint) })
 }
 
 // TestBegunUploadGoesOn: one overloaded moment does not cost what was sent

@@ -35,19 +35,23 @@ package s3
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"gocloud.dev/blob/s3blob"
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
-type s3Driver struct{}
+type s3Driver struct {
+	stalled time.Duration // when a request on which nothing moves is given up
+}
 
 // Driver returns the driver for URLs s3://bucket/prefix. The stores that it
 // opens are also a storage.Deleter and a storage.Overwriter, whose tags are the
 // ETags of the service.
-func Driver() storage.Driver { return s3Driver{} }
+func Driver() storage.Driver { return s3Driver{stalled: stall.Limit} }
 
 // Schemes returns "s3".
 func (s3Driver) Schemes() []string { return []string{"s3"} }
@@ -55,7 +59,7 @@ func (s3Driver) Schemes() []string { return []string{"s3"} }
 // Open returns a store for c as the package comment describes. It sends no
 // request to the bucket, so a bucket that is missing or closed to these
 // credentials shows at the first use.
-func (s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
+func (d s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, error) {
 	if c.Bucket == "" {
 		return nil, invalid("no bucket")
 	}
@@ -63,7 +67,7 @@ func (s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	if err != nil {
 		return nil, err
 	}
-	client, checksums, err := newClient(ctx, c, set)
+	client, checksums, err := newClient(ctx, c, set, d.stalled)
 	if err != nil {
 		return nil, err
 	}

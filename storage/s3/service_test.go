@@ -139,6 +139,10 @@ func reply(w http.ResponseWriter, status int, code string) {
 
 // open returns a store on the service at endpoint, with name=value parameters.
 func open(t *testing.T, endpoint string, params ...string) *store {
+	return openWith(t, Driver(), endpoint, params...)
+}
+
+func openWith(t *testing.T, driver storage.Driver, endpoint string, params ...string) *store {
 	c := storage.Config{
 		Scheme: "s3", Bucket: testBucket, Prefix: "a/prefix",
 		Key: storage.NewSecret("AKID"), Secret: storage.NewSecret("hunter2"),
@@ -148,7 +152,7 @@ func open(t *testing.T, endpoint string, params ...string) *store {
 		name, value, _ := strings.Cut(p, "=")
 		c.Params.Set(name, value)
 	}
-	s, err := storage.OpenConfig(t.Context(), c, Driver())
+	s, err := storage.OpenConfig(t.Context(), c, driver)
 	require.NoError(t, err)
 	s.(*store).part, s.(*store).patient = testPart, patient(time.Millisecond)
 	return s.(*store)

@@ -1,10 +1,12 @@
-// Package retrytest checks that a driver leaves all trying again to
-// storage.Retry: two layers of retries multiply, and only one of them is the
-// policy that a host chose.
+// Package retrytest checks drivers on a service in trouble. They leave all trying
+// again to storage.Retry: two layers of retries multiply, and only one of them is the
+// policy that a host chose. And they notice a service that hangs.
 package retrytest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,8 +31,8 @@ var operations = map[string]struct {
 	"create of unknown size": {func(ctx context.Context, s storage.Store) error {
 		return s.Create(ctx, "k", strings.NewReader("x"), -1)
 	}, attempts},
-	"open":  {func(ctx context.Context, s storage.Store) error { _, err := s.Open(ctx, "k", 0, -1); return err }, attempts},
-	"range": {func(ctx context.Context, s storage.Store) error { _, err := s.Open(ctx, "k", 7, 5); return err }, attempts},
+	"open":  {func(ctx context.Context, s storage.Store) error { return read(ctx, s, 0, -1) }, attempts},
+	"range": {func(ctx context.Context, s storage.Store) error { return read(ctx, s, 7, 5) }, attempts},
 	"list": {func(ctx context.Context, s storage.Store) (last error) {
 		for _, err := range s.List(ctx, "", "a") {
 			last = err
@@ -49,6 +51,23 @@ var operations = map[string]struct {
 	}, 1},
 }
 
+// impatient is a policy that does not wait between attempts.
+func impatient() *storage.RetryOptions {
+	return &storage.RetryOptions{
+		Attempts: attempts,
+		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	}
+}
+
+func read(ctx context.Context, s storage.Store, off, n int64) error {
+	r, err := s.Open(ctx, "k", off, n)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, r)
+	return errors.Join(err, r.Close())
+}
+
 // Run counts the requests of each operation on a service that is overloaded.
 // open returns a store, a Deleter and Overwriter too, on the service at endpoint.
 func Run(t *testing.T, open func(t *testing.T, endpoint string) storage.Store) {
@@ -58,10 +77,7 @@ func Run(t *testing.T, open func(t *testing.T, endpoint string) storage.Store) {
 		w.WriteHeader(int(status.Load()))
 	}))
 	t.Cleanup(server.Close)
-	s := storage.Retry(open(t, server.URL), &storage.RetryOptions{
-		Attempts: attempts,
-		Sleep:    func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-	})
+	s := storage.Retry(open(t, server.URL), impatient())
 	for _, code := range []int{http.StatusServiceUnavailable, http.StatusInternalServerError, http.StatusTooManyRequests} {
 		status.Store(int64(code))
 		for name, op := range operations {
@@ -70,4 +86,5 @@ func Run(t *testing.T, open func(t *testing.T, endpoint string) storage.Store) {
 			require.EqualValues(t, op.tries, requests.Load(), "requests of one %s: %d", name, code)
 		}
 	}
+	runBroken(t, open)
 }
