@@ -2,6 +2,7 @@ package remote
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -142,8 +143,13 @@ func (l *listing) promisedBy(h *head) deltalog.Version {
 	if h != nil {
 		v = h.Version
 	}
-	if n := len(l.bases); n > 0 {
-		v = max(v, l.bases[n-1].version)
+	for _, b := range slices.Backward(l.bases) {
+		// One without its bundle may be what is left of a push over a hole of the
+		// table's log, which begins with the base.
+		if _, there := find(l.bundles, b.version); there {
+			v = max(v, b.version)
+			break
+		}
 	}
 	if n := len(l.bundles); n > runAhead {
 		v = max(v, l.bundles[n-1-runAhead].version-1)

@@ -89,11 +89,11 @@ func (s *session) wholeHistory(ctx context.Context) (*identity, listing, []segme
 	if err != nil {
 		return nil, listing{}, nil, err
 	}
-	hints, err := s.hints(ctx, id)
+	h, err := s.headOf(ctx, id)
 	if err != nil {
 		return nil, listing{}, nil, err
 	}
-	segments, err := s.history(ctx, l, l.start(id), hints)
+	segments, err := s.history(ctx, l, l.start(id), h.hints())
 	return id, l, segments, err
 }
 

@@ -87,8 +87,8 @@ var hints = []struct {
 	class error
 	hint  string
 }{
-	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder"},
-	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, or init a new replica"},
+	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder; what an abandoned copy left above the end of the store, repair removes"},
+	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
@@ -133,6 +133,16 @@ func at(v deltalog.Version, key string, err error) error {
 		return err
 	}
 	return &Error{Version: &v, Key: key, Err: err}
+}
+
+// bare returns what an *Error in err is about, for one that is wrapped in a text of
+// its own: its hint is that of the whole.
+func bare(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }
 
 // gapAt is met where a version that follows a recorded gap would be applied to

@@ -74,7 +74,7 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 			err = storage.ErrNotFound
 		}
 		if errors.Is(err, storage.ErrNotFound) {
-			return at(nextOf(moved), "", fmt.Errorf("%w: version %d: %w", ErrGap, int64(nextOf(moved)), err))
+			return at(nextOf(moved), "", fmt.Errorf("%w: version %d: %w", ErrGap, int64(nextOf(moved)), bare(err)))
 		}
 		var gap *gapAt
 		if !errors.As(err, &gap) {

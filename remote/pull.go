@@ -192,7 +192,7 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 	if i, _ := search(l.bundles, missing+1); i < len(l.bundles) {
 		return tip, at(missing, "", fmt.Errorf("%w: versions %d to %d", ErrGap, int64(missing), int64(l.bundles[i].version-1)))
 	}
-	return tip, at(missing, "", fmt.Errorf("%w: version %d and all above: %w", ErrGap, int64(missing), cause))
+	return tip, at(missing, "", fmt.Errorf("%w: version %d and all above: %w", ErrGap, int64(missing), bare(cause)))
 }
 
 // pullFound applies what a listing found, and what is behind it.

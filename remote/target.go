@@ -2,11 +2,13 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // goal is what an init works towards.
@@ -26,6 +28,12 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
+	var h *head // before the listing, which then has all that it tells of
+	if id != nil {
+		if h, err = s.headOf(ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	l, err := s.list(ctx)
 	if err != nil {
 		return nil, err
@@ -39,10 +47,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if want := s.opts.SourceID; want != "" && want != id.Lineage && want != id.TableID {
 		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
 	}
-	hints, err := s.hints(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+	hints := h.hints()
 	start := l.start(id)
 	if s.opts.Target != nil {
 		start = l.startOf(id, *s.opts.Target)
@@ -58,16 +63,46 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.opts.Target == nil && target == segments[len(segments)-1].last {
+		if err := s.checkEnd(ctx, target, l.promisedBy(h)); err != nil {
+			return nil, err
+		}
+	}
 	return &goal{id, target, in, s.beginning(l, in, target), l, hints}, nil
 }
 
-// hints returns what the head says of the bundles, nothing if it is of no use.
-func (s *session) hints(ctx context.Context, id *identity) (runHints, error) {
+// headOf returns the head of that store, nil if it is of no use.
+func (s *session) headOf(ctx context.Context, id *identity) (*head, error) {
 	h, _, err := s.readHead(ctx)
 	if err != nil || h == nil || h.Lineage != id.Lineage {
-		return onlyTo(-1), err
+		return nil, err
 	}
-	return h.Bundles, nil
+	return h, nil
+}
+
+// hints are what the head says of the bundles.
+func (h *head) hints() runHints {
+	if h == nil {
+		return onlyTo(-1)
+	}
+	return h.Bundles
+}
+
+// checkEnd makes sure that what an init takes for the newest version is: versions
+// above it, up to promised, may have been there and be lost. A listing that lags is no
+// loss.
+func (s *session) checkEnd(ctx context.Context, end, promised deltalog.Version) error {
+	if promised <= end {
+		return nil
+	}
+	_, err := s.peek(ctx, s.bundle(end+1))
+	if errors.Is(err, storage.ErrNotFound) {
+		err = fmt.Errorf("%w: it was stored once, and so were those up to version %d; what is below can be restored as version %d (--version, Options.Target)", ErrGap, int64(promised), int64(end))
+	}
+	if err != nil {
+		return at(end+1, bundleKey(end+1), err)
+	}
+	return nil
 }
 
 // target returns the version that the options ask for and the segment it lies in.
