@@ -67,6 +67,9 @@ func (s *session) consolidate(ctx context.Context) (done Consolidated, err error
 			if err != nil {
 				return done, err
 			}
+			if x == nil {
+				continue
+			}
 			done.Packs++
 			done.Bundles += len(x.Bundles)
 			done.Bytes += x.Size
@@ -124,11 +127,46 @@ func packGroups(bundles []object) [][]object {
 	return groups
 }
 
-// makePack copies the bundles into one object, reads it back, and creates its
-// index.
+// makePack makes a pack of a group and its index. It returns nil if one bundle of the
+// group does for all.
+//
+// Where pushers did not know of each other a bundle may lie within another, which
+// only manifests tell. That is rare, so they are looked at when it was met.
 func (s *session) makePack(ctx context.Context, id *identity, l listing, group []object) (*packIndex, error) {
 	w := &packWriter{s: s, ctx: ctx, group: group, hash: sha256.New()}
+	x, err := s.writePack(ctx, id, l, w)
+	if !w.covered {
+		return x, err
+	}
+	group, err = s.withoutCovered(ctx, group)
+	if err != nil || len(group) < 2 {
+		return nil, err
+	}
+	return s.writePack(ctx, id, l, &packWriter{s: s, ctx: ctx, group: group, hash: sha256.New()})
+}
+
+// withoutCovered leaves out the bundles all of whose versions those before them
+// carry.
+func (s *session) withoutCovered(ctx context.Context, group []object) ([]object, error) {
+	read, err := s.peekAll(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	var needed []object
+	end := int64(-1)
+	for i, m := range read {
+		if last := m.Versions[len(m.Versions)-1].Version; last > end {
+			needed, end = append(needed, group[i]), last
+		}
+	}
+	return needed, nil
+}
+
+// writePack copies the bundles into one object, reads it back, and creates its
+// index.
+func (s *session) writePack(ctx context.Context, id *identity, l listing, w *packWriter) (*packIndex, error) {
 	defer func() { w.stop() }()
+	group := w.group
 	x := &packIndex{Format: storeFormat, Lineage: id.Lineage}
 	// The key names the last version, which only the last bundle tells.
 	last, err := s.peek(ctx, group[len(group)-1])
@@ -195,12 +233,13 @@ type packWriter struct {
 	group []object
 	hash  hash.Hash
 
-	ahead  <-chan chan checkedBundle
-	cancel context.CancelFunc
-	now    bytes.Reader
-	at     int64
-	next   deltalog.Version // that the next bundle must carry
-	done   []packed
+	ahead   <-chan chan checkedBundle
+	cancel  context.CancelFunc
+	now     bytes.Reader
+	at      int64
+	next    deltalog.Version // that the next bundle must carry
+	done    []packed
+	covered bool // it failed, since a bundle carries nothing that those before it do not
 }
 
 type checkedBundle struct {
@@ -252,7 +291,7 @@ func (w *packWriter) advance() error {
 		return b.err
 	}
 	last := deltalog.Version(b.m.Versions[len(b.m.Versions)-1].Version)
-	if o.version > w.next || last < w.next {
+	if w.covered = o.version <= w.next && last < w.next; w.covered || o.version > w.next {
 		return at(o.version, o.Key, fmt.Errorf("%w: it carries versions up to %d, want version %d", ErrCorrupt, int64(last), int64(w.next)))
 	}
 	w.done = append(w.done, packed{o.version, last, w.at, int64(len(b.raw))})

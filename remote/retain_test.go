@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -102,6 +103,41 @@ func TestConsolidate(t *testing.T) {
 	require.Equal(t, 1, source.mustPush(store).Versions)
 	require.Equal(t, 1, consolidate(t, store).Packs)
 	requireSame(t, source.dir, restored(t, store))
+}
+
+// Bundles within others have no place in a pack, and go with what it took over. A
+// random simulation found it: seed 1795659926832711154.
+func TestConsolidateOverlappingBundles(t *testing.T) {
+	for name, within := range map[string][]int{ // keys of bundles of one version within the run from 3 to 9
+		"one at the beginning": {4},
+		"one at the end":       {9},
+		"several":              {4, 6, 7, 8},
+		"all":                  {4, 5, 6, 7, 8, 9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store, singles := newPond(t), storage.NewMemory(), storage.NewMemory()
+			for _, n := range []int{3, 7, 2} {
+				for i := range n {
+					source.append(fmt.Sprint(i))
+				}
+				source.mustPush(store)
+			}
+			source.pushSingly(singles)
+			for _, v := range within {
+				key := fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v)
+				require.NoError(t, store.Create(t.Context(), key, bytes.NewReader(read(t, singles, key)), -1))
+			}
+			done := consolidate(t, store)
+			require.Equal(t, []int{1, 3}, []int{done.Packs, done.Bundles})
+			require.Zero(t, consolidate(t, store).Packs)
+			prune(t, store, remote.PruneOptions{Delete: true, Grace: -1})
+			requireSame(t, source.dir, restored(t, store))
+			require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+			requireSame(t, source.dir, restored(t, store))
+			source.append("found by listing")
+			require.Equal(t, 1, source.mustPush(store).Versions)
+		})
+	}
 }
 
 func TestH41Prune(t *testing.T) {
