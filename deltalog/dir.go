@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -18,6 +19,9 @@ import (
 // processes may work on one folder.
 type Dir struct {
 	folder string // absolute
+
+	made   atomic.Bool // the folder's own name is known to be durable
+	broken atomic.Bool // what was published may not be durable, since an Apply or Place failed
 
 	mu    sync.Mutex
 	stage *stage // nil until something is staged
@@ -47,9 +51,15 @@ func (d *Dir) open() (*atomicfile.Root, error) { return atomicfile.OpenRoot(d.fo
 
 // make returns the folder, making it if need be.
 func (d *Dir) make() (*atomicfile.Root, error) {
+	if d.made.Load() {
+		if root, err := d.open(); !errors.Is(err, fs.ErrNotExist) {
+			return root, err
+		}
+	}
 	if err := atomicfile.MakeFolder(d.folder); err != nil {
 		return nil, err
 	}
+	d.made.Store(true)
 	return d.open()
 }
 

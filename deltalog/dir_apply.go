@@ -67,7 +67,10 @@ func (d *Dir) work(ctx context.Context, relaxed bool, f func(*application) error
 	defer func() { err = errors.Join(err, unlock.Close()) }()
 	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}, checksums: map[string]bool{}}
 	defer func() { err = errors.Join(err, a.closeFolders()) }()
-	return f(a)
+	if err = f(a); err != nil && !relaxed {
+		d.broken.Store(true)
+	}
+	return err
 }
 
 // Check refuses a batch that no run of versions could be, with an error wrapping

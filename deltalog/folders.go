@@ -67,19 +67,40 @@ func (a *application) syncTouched(ctx context.Context) error {
 		return nil
 	}
 	if len(dirs) > syncOneByOne {
-		top, err := atomicfile.OpenFolder(a.root, ".")
-		if err != nil {
-			return err
-		}
-		err = top.SyncAll()
-		if cerr := top.Close(); err == nil {
-			err = cerr
-		}
-		if !errors.Is(err, errors.ErrUnsupported) {
+		if err := syncAll(a.root); !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}
 	return atOnce(ctx, dirs, func(dir string) error { return a.root.SyncDir(dir) })
+}
+
+// syncAll makes everything on the table's file system durable, or returns an error
+// wrapping errors.ErrUnsupported.
+func syncAll(root *atomicfile.Root) error {
+	top, err := atomicfile.OpenFolder(root, ".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(top.SyncAll(), top.Close())
+}
+
+// syncTable makes all that is in the table durable, whoever wrote it.
+func syncTable(ctx context.Context, root *atomicfile.Root) error {
+	err := syncAll(root)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || ctx.Err() != nil:
+			return errors.Join(err, ctx.Err())
+		case e.IsDir():
+			return root.SyncDir(name)
+		case e.Type().IsRegular():
+			return root.SyncFile(name)
+		}
+		return nil
+	})
 }
 
 // syncStaged makes the bytes of staged files durable.

@@ -188,7 +188,11 @@ func (d *Dir) openStage(ctx context.Context) (*stage, error) {
 }
 
 // Discard removes whatever was staged through d, and what processes that are
-// gone left. Nothing may be staged or applied through d at the same time. What
+// gone left. These may have published files and not yet made them durable, and so may
+// an Apply or Place of d that failed: all that is in the table is made durable first, so
+// that whoever finds it there may count on it.
+//
+// Nothing may be staged or applied through d at the same time. What
 // others have staged who are alive, in this process or another, stays; only
 // where the system has no locks (Windows, some network file systems) one process
 // alone may work on a replica.
@@ -196,23 +200,35 @@ func (d *Dir) Discard(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	root, err := d.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.dropStage()
+	}
+	if err != nil {
+		return errors.Join(err, d.dropStage())
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if d.broken.Load() {
+		if err := syncTable(ctx, root); err != nil {
+			return errors.Join(err, d.dropStage())
+		}
+		d.broken.Store(false)
+	}
 	if err := d.dropStage(); err != nil {
 		return err
 	}
-	root, err := d.open()
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := root.Lstat(privateDir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	unlock, err := lock(ctx, root)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock.Close()) }()
-	return errors.Join(removeDead(root), tidy(root))
+	if err := removeDead(ctx, root); err != nil {
+		return err
+	}
+	return tidy(root)
 }
 
 func (d *Dir) dropStage() error {
@@ -226,19 +242,23 @@ func (d *Dir) dropStage() error {
 	return s.remove()
 }
 
-// removeDead removes the stages that nobody holds.
-func removeDead(root *atomicfile.Root) error {
+// removeDead removes the stages that nobody holds. They are the only trace of a
+// process that was stopped at its work, so what it did is made durable before.
+func removeDead(ctx context.Context, root *atomicfile.Root) error {
 	names, err := readNames(root, stageDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	synced := false
 	for _, name := range names {
-		err = errors.Join(err, removeIfDead(root, stageDir+"/"+name))
+		if err := removeIfDead(ctx, root, stageDir+"/"+name, &synced); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
-func removeIfDead(root *atomicfile.Root, dir string) error {
+func removeIfDead(ctx context.Context, root *atomicfile.Root, dir string, synced *bool) error {
 	held, err := lockFolder(root, dir)
 	if errors.Is(err, errLocked) {
 		return nil
@@ -246,7 +266,14 @@ func removeIfDead(root *atomicfile.Root, dir string) error {
 	if err != nil { // no folder, so nobody's stage
 		return root.RemoveAll(dir)
 	}
-	return errors.Join(root.RemoveAll(dir), held.Close())
+	if !*synced {
+		err = syncTable(ctx, root)
+		*synced = err == nil
+	}
+	if err == nil {
+		err = root.RemoveAll(dir)
+	}
+	return errors.Join(err, held.Close())
 }
 
 // putAside writes one small file through a stage of its own and makes it

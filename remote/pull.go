@@ -32,6 +32,9 @@ func (s *session) pull(ctx context.Context) error {
 }
 
 func (s *session) pullInto(ctx context.Context, table LogApplier) error {
+	if err := table.Discard(ctx); err != nil { // left by a pull that was killed
+		return err
+	}
 	h, _, err := s.readHead(ctx)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ import (
 type Dir struct {
 	folder string      // absolute
 	rooted atomic.Bool // folder's own name is known to be durable
+	shown  shown       // to the user of this Dir
 	put    sync.Mutex  // makes compare-and-replace one step for this Dir
 }
 
@@ -75,6 +76,7 @@ func (d *Dir) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser
 	if err != nil {
 		return nil, d.fail(opOpen, key, err)
 	}
+	d.shown.note(key)
 	left := stream.BytesIn(size, off, n)
 	return &stream.Body{
 		Ctx: ctx, Left: left, Src: sectionCloser{io.NewSectionReader(f, off, left), f},

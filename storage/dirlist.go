@@ -18,7 +18,7 @@ import (
 // hold keys of the answer; its memory depends on the largest folder.
 func (d *Dir) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		w := walk{ctx: ctx, prefix: prefix, after: after, yield: yield}
+		w := walk{ctx: ctx, prefix: prefix, after: after, shown: &d.shown, yield: yield}
 		if err := w.start(d.folder); err != nil && !errors.Is(err, errStop) {
 			yield(Info{}, d.fail(opList, fmt.Sprintf("%q", prefix), err))
 		}
@@ -32,6 +32,7 @@ type walk struct {
 	ctx           context.Context
 	root          *atomicfile.Root
 	prefix, after string
+	shown         *shown
 	yield         func(Info, error) bool
 }
 
@@ -101,6 +102,7 @@ func (w *walk) entry(dir string, e fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
+	w.shown.note(name)
 	if !w.yield(Info{Key: name, Size: info.Size(), ModTime: info.ModTime()}, nil) {
 		return errStop
 	}

@@ -30,6 +30,8 @@ func (d *Dir) Get(ctx context.Context, key string) (b []byte, tag string, err er
 // of this Dir only: of two Dirs or processes that put at the same time with the
 // same ifMatch, both may succeed and the later one stays. That suits a hint,
 // which is what Put is for. The object itself is always one or the other, whole.
+// What was read or listed through this Dir before is durable, too, when Put returns:
+// a hint at what a power cut takes away would be wrong.
 func (d *Dir) Put(ctx context.Context, key string, b []byte, ifMatch string) (tag string, err error) {
 	if len(b) > MaxSmall {
 		return "", d.fail(opPut, key, stream.ErrTooLong)
@@ -49,6 +51,9 @@ func (d *Dir) Put(ctx context.Context, key string, b []byte, ifMatch string) (ta
 		return "", d.fail(opPut, key, err)
 	}
 	defer root.Close()
+	if err := d.shown.sync(root); err != nil {
+		return "", d.fail(opPut, key, err)
+	}
 	return contentTag(b), d.fail(opPut, key, replace(root, key, stream.Bytes(b)))
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"path/filepath"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 	"github.com/pondworks/sluice/storage/internal/stream"
@@ -27,20 +26,35 @@ func (d *Dir) Create(ctx context.Context, key string, r io.Reader, size int64) e
 }
 
 func create(root *atomicfile.Root, key string, src *stream.Source) error {
-	if err := checkFree(root, key); err != nil {
+	err := checkFree(root, key)
+	if err == nil {
+		var temp string
+		if temp, err = writeTemp(root, key, src); err != nil {
+			return err
+		}
+		err = atomicfile.PublishNew(root, temp, key)
+	}
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	temp, err := writeTemp(root, key, src)
-	if err != nil {
-		return err
+	// Who hears that an object exists may count on it, but its creator may have been
+	// stopped before it was durable.
+	if serr := syncParents(root, key); serr != nil {
+		return serr
 	}
-	err = atomicfile.PublishNew(root, temp, key)
-	if errors.Is(err, fs.ErrExist) {
-		// A folder of that name also answers "exists". If what was in the way
-		// is gone again, it did exist.
-		return errors.Join(err, checkFolder(root, key))
+	// A folder of that name also answers "exists". If what was in the way is gone
+	// again, it did exist.
+	return errors.Join(err, checkFolder(root, key))
+}
+
+// syncParents makes the name of an object durable, and those of the folders on the way
+// to it.
+func syncParents(root *atomicfile.Root, key string) error {
+	for dir := path.Dir(key); ; dir = path.Dir(dir) {
+		if err := root.SyncDir(dir); err != nil || dir == "." {
+			return err
+		}
 	}
-	return err
 }
 
 func checkFolder(root *atomicfile.Root, key string) error {
@@ -75,37 +89,14 @@ func writeTemp(root *atomicfile.Root, key string, src *stream.Source) (temp stri
 // makeRoot opens the store's folder, which it makes if need be, and whose name
 // is durable on return.
 func (d *Dir) makeRoot() (*atomicfile.Root, error) {
-	root, err := atomicfile.OpenRoot(d.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := atomicfile.MakeFolder(d.folder); err != nil {
-			return nil, err
+	if d.rooted.Load() {
+		if root, err := atomicfile.OpenRoot(d.folder); !errors.Is(err, fs.ErrNotExist) {
+			return root, err
 		}
-		return atomicfile.OpenRoot(d.folder)
 	}
-	if err != nil || d.rooted.Load() {
-		return root, err
-	}
-	// Another process may have made it a moment ago and not yet synced.
-	if err := syncParent(d.folder); err != nil {
-		return nil, errors.Join(err, root.Close())
+	if err := atomicfile.MakeFolder(d.folder); err != nil {
+		return nil, err
 	}
 	d.rooted.Store(true)
-	return root, nil
-}
-
-// syncParent makes the name of folder durable. A parent that we may not read is
-// none that this program could have made the folder in.
-func syncParent(folder string) error {
-	parent, err := atomicfile.OpenRoot(filepath.Dir(folder))
-	if errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer parent.Close()
-	if err := parent.SyncDir("."); !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return nil
+	return atomicfile.OpenRoot(d.folder)
 }

@@ -120,18 +120,19 @@ func MkdirAll(root *Root, dir string) error {
 }
 
 // MakeFolder makes the folder of an absolute path and its missing parents, each
-// durable.
+// durable. Where it is there already its name becomes durable, too: somebody who
+// made it may have been stopped before that.
 func MakeFolder(folder string) error {
 	above := folder
 	for {
 		_, err := os.Stat(above)
-		if err == nil && above == folder {
-			return nil
-		}
 		if !errors.Is(err, fs.ErrNotExist) || above == filepath.Dir(above) {
 			break // whatever is wrong with it, opening it will say
 		}
 		above = filepath.Dir(above)
+	}
+	if err := syncName(above); err != nil {
+		return err
 	}
 	rel, err := filepath.Rel(above, folder)
 	if err != nil {
@@ -141,6 +142,18 @@ func MakeFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
-	return MkdirAll(root, filepath.ToSlash(rel))
+	return errors.Join(MkdirAll(root, filepath.ToSlash(rel)), root.Close())
+}
+
+// syncName makes the name of a folder durable. A parent that we may not read is
+// none that this program could have made it in.
+func syncName(folder string) error {
+	parent, err := OpenRoot(filepath.Dir(folder))
+	if err == nil {
+		err = errors.Join(parent.SyncDir("."), parent.Close())
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
