@@ -110,19 +110,7 @@ var diskTrials = map[string]func(t *testing.T) *diskTrial{
 }
 
 func newDiskTrial(t *testing.T) *diskTrial {
-	return &diskTrial{source: newPond(t), store: storage.NewMemory(), folder: filepath.Join(memoryDir(t), "disk", "folder")}
-}
-
-// memoryDir is a folder in memory, where there are such: what these tests break are the
-// steps of a process, not a device, for which they would have to wait.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "sluice-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	return dir
+	return &diskTrial{source: newPond(t), store: storage.NewMemory(), folder: filepath.Join(disktest.Folder(t), "disk", "folder")}
 }
 
 func (d *diskTrial) base(t *testing.T) {
@@ -172,7 +160,7 @@ func (d *diskTrial) requireStore(t *testing.T, want deltalog.Version, what strin
 	t.Helper()
 	store, err := storage.OpenDir(d.folder)
 	require.NoError(t, err)
-	dir := filepath.Join(memoryDir(t), "restored")
+	dir := filepath.Join(disktest.Folder(t), "restored")
 	_, err = replicator(t, dir, store, &remote.Options{Durability: remote.DurabilityRelaxed}).Init(t.Context())
 	if errors.Is(err, remote.ErrEmptyStore) && want < 0 {
 		return
@@ -244,7 +232,7 @@ func TestEveryDiskFault(t *testing.T) {
 	for name, begin := range diskTrials {
 		t.Run(name, func(t *testing.T) {
 			trial := begin(t)
-			start := memoryDir(t)
+			start := disktest.Folder(t)
 			copyTree(t, filepath.Dir(trial.folder), start)
 			for _, kind := range disktest.Kinds {
 				trial.everyFault(t, start, kind)

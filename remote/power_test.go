@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,20 +13,6 @@ import (
 
 	"github.com/pondworks/sluice/internal/disktest"
 )
-
-// losses are what a power cut takes, from nothing to all that was not synced.
-func losses(step int) map[string]disktest.Loss {
-	all := map[string]disktest.Loss{
-		"all that is not synced": disktest.Unsynced,
-		"bytes":                  disktest.Contents,
-		"bytes, zeros in place":  disktest.Zeroed,
-		"half of the bytes":      disktest.TornHalf,
-	}
-	for seed := range uint64(3) {
-		all[fmt.Sprint("this and that, seed ", seed)] = disktest.Random(rand.New(rand.NewPCG(seed, uint64(step))))
-	}
-	return all
-}
 
 // TestPowerCut cuts the power after each step of every operation and loses what was
 // not made durable, in many ways: nothing wrong is visible, and the next run gets to
@@ -47,7 +32,7 @@ func TestPowerCut(t *testing.T) {
 
 			seen := map[string]bool{}
 			for n := 0; n <= record.Steps(); n += int(stride(61)) {
-				for lost, loss := range losses(n) {
+				for lost, loss := range disktest.Losses(n) {
 					trial.restart(t, record, n, loss)
 					if state := digestOf(t, disk); seen[state] {
 						continue

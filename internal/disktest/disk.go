@@ -231,18 +231,31 @@ type Loss struct {
 	Bytes func(n int) (left int, zeros bool)
 }
 
-// What may be left in the plainest cases.
 var (
-	None     = Loss{func(n int) int { return n }, func(n int) (int, bool) { return n, false }}
+	// None loses nothing, as the end of a process does.
+	None = Loss{func(n int) int { return n }, func(n int) (int, bool) { return n, false }}
+	// Unsynced loses all that was not synced.
 	Unsynced = Loss{func(int) int { return 0 }, func(int) (int, bool) { return 0, false }}
-	Contents = Loss{func(n int) int { return n }, func(int) (int, bool) { return 0, false }}
-	Zeroed   = Loss{func(n int) int { return n }, func(int) (int, bool) { return 0, true }}
-	TornHalf = Loss{func(n int) int { return n }, func(n int) (int, bool) { return n / 2, false }}
 )
 
-// Random loses this and that.
-func Random(r *rand.Rand) Loss {
-	return Loss{func(n int) int { return r.IntN(n + 1) }, func(n int) (int, bool) { return r.IntN(n + 1), r.IntN(2) == 0 }}
+// Losses are what a power cut may take after some step, from all that was not synced
+// to this and that.
+func Losses(step int) map[string]Loss {
+	names := func(n int) int { return n }
+	all := map[string]Loss{
+		"all that is not synced": Unsynced,
+		"bytes":                  {names, func(int) (int, bool) { return 0, false }},
+		"bytes, zeros in place":  {names, func(int) (int, bool) { return 0, true }},
+		"half of the bytes":      {names, func(n int) (int, bool) { return n / 2, false }},
+	}
+	for seed := range uint64(3) {
+		r := rand.New(rand.NewPCG(seed, uint64(step)))
+		all[fmt.Sprint("this and that, seed ", seed)] = Loss{
+			func(n int) int { return r.IntN(n + 1) },
+			func(n int) (int, bool) { return r.IntN(n + 1), r.IntN(2) == 0 },
+		}
+	}
+	return all
 }
 
 // WriteTo writes what a power cut leaves into an empty folder.
