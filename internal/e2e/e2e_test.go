@@ -3,13 +3,10 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -23,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pondworks/sluice/deltalog"
-	"github.com/pondworks/sluice/remote"
 )
 
 // binDir is where the command is built, once.
@@ -36,6 +32,9 @@ func TestMain(m *testing.M) {
 	}
 	binDir = dir
 	code := m.Run()
+	if err := stopLab(); err != nil {
+		panic(err)
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		panic(err)
 	}
@@ -119,125 +118,6 @@ func python(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), interpreter, args...)
 	cmd.Stderr = os.Stderr
 	return cmd
-}
-
-// write runs a scenario and calls step after each of its commits. It returns
-// the file with what the source read at each version.
-func write(t *testing.T, scenario, table string, step func()) (expected string) {
-	t.Helper()
-	cmd := python(t, "write.py", scenario, table)
-	stdin, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var lines bytes.Buffer
-	scanner := bufio.NewScanner(stdout)
-	scanner.Buffer(nil, 16<<20)
-	for scanner.Scan() {
-		lines.Write(append(scanner.Bytes(), '\n'))
-		var line struct{ Step string }
-		require.NoError(t, json.Unmarshal(scanner.Bytes(), &line))
-		if line.Step == "" {
-			continue
-		}
-		step()
-		_, err := io.WriteString(stdin, "\n")
-		require.NoError(t, err)
-	}
-	require.NoError(t, scanner.Err())
-	require.NoError(t, cmd.Wait())
-	expected = filepath.Join(t.TempDir(), "expected.jsonl")
-	require.NoError(t, os.WriteFile(expected, lines.Bytes(), 0o644))
-	return expected
-}
-
-// readBack has the engines read the table at every version, or those of a span
-// of two ends, and compare.
-func readBack(t *testing.T, table, expected string, span ...deltalog.Version) {
-	t.Helper()
-	args := []string{"read.py", table, expected}
-	for _, v := range span {
-		args = append(args, fmt.Sprint(int64(v)))
-	}
-	out, err := python(t, args...).Output()
-	require.NoError(t, err, "%s", out)
-	t.Logf("engines read %s: %s", filepath.Base(table), bytes.TrimSpace(out))
-}
-
-// TestEngines pushes what delta-rs writes, commit by commit, through every
-// store; delta-rs opens the followed replica at every version and moment, polars
-// and DuckDB its tip.
-func TestEngines(t *testing.T) {
-	for name, p := range places(t) {
-		t.Run(name, func(t *testing.T) {
-			source, replica := filepath.Join(t.TempDir(), "pond"), filepath.Join(t.TempDir(), "replica")
-			started, steps := false, 0
-			expected := write(t, "mixed", source, func() {
-				must(t, p.env, "push", source, p.url)
-				if steps++; steps%5 == 0 {
-					must(t, p.env, "base", source, p.url)
-				}
-				mode := "pull"
-				if !started {
-					mode, started = "init", true
-				}
-				must(t, p.env, mode, replica, p.url)
-			})
-			requireSameCommits(t, source, replica)
-			readBack(t, replica, expected)
-			fresh := filepath.Join(t.TempDir(), "fresh")
-			must(t, p.env, "init", fresh, p.url)
-			requireSameCommits(t, source, fresh)
-			readBack(t, fresh, expected)
-			readLive(t, p, expected)
-			readLive(t, p, expected, "--version", "12")
-		})
-	}
-}
-
-// readLive restores live files alone; the engines open what our checkpoint, the
-// only one and without the commits below it, makes of them.
-func readLive(t *testing.T, p place, expected string, args ...string) {
-	t.Helper()
-	replica := filepath.Join(t.TempDir(), "live")
-	out := must(t, p.env, append([]string{"init", "--json", "--history", "live", replica, p.url}, args...)...)
-	var report remote.Report
-	require.NoError(t, json.Unmarshal([]byte(out), &report))
-	require.NotNil(t, report.Base)
-	require.Positive(t, *report.Base)
-	require.NoFileExists(t, filepath.Join(replica, (*report.Base-1).CommitPath()))
-	readBack(t, replica, expected, *report.Base, report.Last)
-}
-
-// TestManyVersions does the same with 200 versions, and rebuilds the table with
-// GNU tar and zstd alone.
-func TestManyVersions(t *testing.T) {
-	dir := t.TempDir()
-	source, replica, store := filepath.Join(dir, "pond"), filepath.Join(dir, "replica"), filepath.Join(dir, "store")
-	n := 0
-	expected := write(t, "many", source, func() {
-		must(t, nil, "push", source, "file://"+store)
-		if n++; n == 1 {
-			must(t, nil, "init", replica, "file://"+store)
-		} else if n%20 == 0 {
-			must(t, nil, "pull", replica, "file://"+store)
-		}
-	})
-	must(t, nil, "pull", replica, "file://"+store)
-	requireSameCommits(t, source, replica)
-	readBack(t, replica, expected)
-	t.Run("tar", func(t *testing.T) {
-		if _, err := exec.LookPath("zstd"); err != nil {
-			t.Skip("SKIPPED: no zstd here")
-		}
-		out := t.TempDir()
-		script := `set -e; cd "$1"; for b in $(ls -d backups/version-* | sort -V); do tar --zstd -xf $b/bundle.tar.zst -C "$2"; done`
-		text, err := exec.CommandContext(t.Context(), "bash", "-c", script, "-", store, out).CombinedOutput()
-		require.NoError(t, err, "%s", text)
-		requireSameCommits(t, source, out)
-		readBack(t, out, expected)
-	})
 }
 
 // requireSameCommits compares content and time of every commit file.

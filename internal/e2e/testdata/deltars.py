@@ -1,11 +1,16 @@
 """Tables as real writers leave them, one commit at a time.
 
 Each scenario is a generator: it yields the name of a step after each one that
-may have committed, and is resumed when the caller has pushed what is there.
+may have committed, and LOSS before one that takes away files or commits which
+only a copy has afterwards.
 """
+import itertools
+
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
 from deltalake.schema import PrimitiveType
+
+LOSS = "before it is lost"
 
 # Every kind of character that a path, a URI or a Hive folder name escapes.
 ODD = [
@@ -69,6 +74,7 @@ def mixed(path: str):
                     mode="overwrite", schema_mode="overwrite",
                     partition_by=[], configuration={})
     yield "overwrite with another schema"
+    yield LOSS
     DeltaTable(path).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
     yield "vacuum"
     write_deltalake(path, pa.table({"only": pa.array([4], pa.int32())}), mode="append")
@@ -89,6 +95,16 @@ def many(path: str):
         else:
             write_deltalake(path, batch(4 * i, 4), mode="append")
             yield "append"
+
+
+def maintenance(path: str):
+    """Round after round of new files, which the next step takes away."""
+    for i in itertools.count():
+        write_deltalake(path, batch(1000 * i, 1000, ODD[:4]), mode="append", partition_by=["part"])
+        DeltaTable(path).delete(f"id < {1000 * (i - 5)} or id % 3 = {i % 3}")
+        DeltaTable(path).optimize.compact()
+        DeltaTable(path).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+        yield
 
 
 SCENARIOS = {"mixed": mixed, "many": many}

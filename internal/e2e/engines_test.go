@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestEngines takes a table on which delta-rs does all that it can through every
+// store; all engines read the replicas.
+func TestEngines(t *testing.T) {
+	engines(t)
+	for name, p := range places(t) {
+		t.Run(name, func(t *testing.T) { newTrial(t, "mixed", p).run() })
+	}
+}
+
+// TestWriters takes tables of other writers, with what each has of its own,
+// through a folder. Without Spark its tables are missing.
+func TestWriters(t *testing.T) {
+	l := engines(t)
+	names := labs[[]string](t, l, "scenarios", map[string]any{"prefix": ""})
+	for _, name := range names {
+		if name != "mixed" && name != "many" && name != "duckdb" {
+			t.Run(name, func(t *testing.T) { newTrial(t, name, folder(t)).run() })
+		}
+	}
+	if reason := l.Absent["spark"]; reason != "" {
+		t.Run("spark", func(t *testing.T) { t.Skip("SKIPPED: " + reason) })
+	}
+}
+
+// TestDuckDBWriter takes a table to which DuckDB appended. Its extension names the
+// files by paths from the root of the file system, where they are not, so that
+// Spark and delta-rs do not find them. We must not take such a table for sound.
+func TestDuckDBWriter(t *testing.T) {
+	x := newTrial(t, "duckdb", folder(t))
+	x.begin()
+	for x.step() != "" {
+		x.findLast()
+	}
+	require.Equal(t, 3, x.last)
+	code, out := sluice(t, nil, "push", x.source, x.store.url)
+	require.Equal(t, 8, code, out)
+	require.Contains(t, out, "absolute path")
+	for q, answer := range x.answers(x.source, reads("deltalake", 1, x.last)) {
+		require.True(t, strings.HasPrefix(answer, "error"), "delta-rs reads %v now: does DuckDB write other paths?", q)
+	}
+}
+
+// folder is a store in a folder of the test.
+func folder(t *testing.T) place {
+	return place{url: "file://" + filepath.ToSlash(t.TempDir()) + "/store"}
+}
+
+func (x *trial) run() {
+	x.grow()
+	x.requireFull()
+	x.requireLive()
+}
+
+// TestManyVersions does the same with 200 versions, and rebuilds the table with
+// GNU tar and zstd alone.
+func TestManyVersions(t *testing.T) {
+	x := newTrial(t, "many", folder(t))
+	x.run()
+	t.Run("tar", func(t *testing.T) {
+		if _, err := exec.LookPath("zstd"); err != nil {
+			t.Skip("SKIPPED: no zstd here")
+		}
+		out := t.TempDir()
+		script := `set -e; cd "$1"; for b in $(ls backups/version-*/bundle.tar.zst | sort -V); do tar --zstd -xf $b -C "$2"; done`
+		text, err := exec.CommandContext(t.Context(), "bash", "-c", script, "-", strings.TrimPrefix(x.store.url, "file://"), out).CombinedOutput()
+		require.NoError(t, err, "%s", text)
+		requireSameCommits(t, x.source, out)
+		require.Positive(t, x.requireSame(out, func(q question) bool { return q.engine == "deltalake" }))
+	})
+}

@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/remote"
+)
+
+// TestMaintenanceWhilePushing (H2, H3) pushes without rest while delta-rs appends, deletes, compacts
+// and vacuums with no retention. Files vanish before and while they are read;
+// what is pushed must be what the source has.
+func TestMaintenanceWhilePushing(t *testing.T) {
+	l := engines(t)
+	x := newTrial(t, "maintenance", folder(t))
+	about := map[string]any{"table": x.source}
+	labs[any](t, l, "maintain", about)
+	absent, pushes := 0, 0
+	for absent == 0 || pushes < 10 {
+		require.Less(t, pushes, 500, "no file was ever lost")
+		absent += x.pushReport().Absent
+		pushes++
+	}
+	rounds := labs[int](t, l, "rest", about)
+	absent += x.pushReport().Absent
+	x.pull()
+	must(t, nil, "verify", x.source, x.store.url, "--data")
+
+	x.findLast()
+	for _, engine := range l.Engines {
+		if engine != "spark" { // which is slow
+			x.remember(reads(engine, 0, x.last))
+		}
+	}
+	readable := x.requireSame(x.replica, func(question) bool { return true })
+	require.Contains(t, x.want, question{"deltalake", "read", int64(x.last), -1})
+	require.Equal(t, files(t, x.source), intersect(files(t, x.replica), files(t, x.source)))
+	t.Logf("%d pushes during %d rounds of maintenance, %d versions, %d files lost, %d readings alike", pushes, rounds, x.last+1, absent, readable)
+}
+
+// pushReport pushes and returns what it says.
+func (x *trial) pushReport() remote.Report {
+	var report remote.Report
+	out := must(x.T, x.store.env, "push", "--json", x.source, x.store.url)
+	line := out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:]
+	require.NoError(x, json.Unmarshal([]byte(line), &report), out)
+	return report
+}
+
+// intersect keeps of all what is also in some.
+func intersect(all, some map[string]string) map[string]string {
+	found := map[string]string{}
+	for name := range some {
+		if digest, ok := all[filepath.ToSlash(name)]; ok {
+			found[name] = digest
+		}
+	}
+	return found
+}
