@@ -97,7 +97,11 @@ func watch(ctx context.Context, dir *deltalog.Dir, targets []remote.Target, quor
 			}
 			if err == nil && tip > last {
 				multi.Notify()
-				if err := multi.WaitFor(ctx, tip, quorum); err == nil {
+				// A Follow goes on trying, so how long to wait for it is ours to say.
+				patient, cancel := context.WithTimeout(ctx, interval)
+				err := multi.WaitFor(patient, tip, quorum)
+				cancel()
+				if err == nil {
 					last = tip
 					fmt.Fprintf(out, "version %d is safe: %d of %d regions have it\n", tip, quorum, len(targets))
 				} else if ctx.Err() == nil {
