@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -106,7 +107,7 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkSource(ctx, n, c); err != nil {
+	if err := errors.Join(checkPlace(c), p.checkSource(ctx, n, c)); err != nil {
 		return nil, err
 	}
 	file, err := p.nodeFile(n.Path)
@@ -121,6 +122,16 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 		return nil, err
 	}
 	return p.note("mknod remote " + n.Path)
+}
+
+// checkPlace refuses a folder whose place depends on where a command is run:
+// today's commit would go into one backup and tomorrow's into another.
+func checkPlace(c *remote.Config) error {
+	if strings.HasPrefix(c.Path+c.URL, ".") || c.Path != "" && !filepath.IsAbs(c.Path) && !strings.HasPrefix(c.Path, "${env:") {
+		here, err := filepath.Abs(c.Path + c.URL)
+		return errors.Join(fmt.Errorf("%w: %q depends on the folder that a command is run in; write %s", remote.ErrInvalidConfig, c.Path+c.URL, here), err)
+	}
+	return nil
 }
 
 // checkSource refuses a configuration that is for another pond: source_pond_id is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
@@ -50,9 +51,15 @@ func InitFromBackup(ctx context.Context, path string, c *remote.Config, opts *Op
 	if _, err := (&Pond{path: path}).nodeFile(node.Path); err != nil {
 		return nil, remote.Report{}, fmt.Errorf("config_path: %w", err)
 	}
+	if err := checkPlace(c); err != nil {
+		return nil, remote.Report{}, err
+	}
+	begun := time.Now().UTC()
 	p, report, err := initFrom(ctx, path, opts, func(p *Pond) (*remote.Replicator, error) { return p.replicator(c, store, nil) })
 	if err == nil && (c.SwitchToPull || c.ConfigPath != "") {
-		_, err = p.Mknod(ctx, node)
+		if _, err = p.Mknod(ctx, node); err == nil {
+			err = p.appendRun(Run{Node: node.Path, Time: begun, Report: report})
+		}
 	}
 	return p, report, err
 }
