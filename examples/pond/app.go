@@ -98,7 +98,7 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.pondPath, "pond-path", os.Getenv("POND"), "folder of the pond (environment POND)")
 	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
-	flags.StringVar(&a.level, "log-level", "warn", "debug, info, warn or error, to standard error")
+	flags.StringVar(&a.level, "log-level", "error", "debug, info, warn or error, to standard error")
 	root.AddGroup(&cobra.Group{ID: "pond", Title: "Pond:"}, &cobra.Group{ID: "files", Title: "Files:"}, &cobra.Group{ID: "remote", Title: "Backup and replication:"})
 	a.group(root, "pond", a.initCommand(), a.restoreCommand(), a.logCommand(), a.maintainCommand())
 	a.group(root, "files", a.putCommand(), a.catCommand(), a.lsCommand(), a.rmCommand(), a.mkdirCommand())

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/examples/pond/pondfs"
 	"github.com/pondworks/sluice/examples/pond/steward"
 	"github.com/pondworks/sluice/remote"
@@ -71,4 +74,62 @@ func log(t *testing.T, p *steward.Pond) []steward.Txn {
 	log, err := p.Log()
 	require.NoError(t, err)
 	return log
+}
+
+// TestTransactionsAtOnce: numbers and versions are then taken in different orders.
+// What was killed before it recorded its version, or lost its record, is recorded by
+// the next command, once.
+func TestTransactionsAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pond")
+	_, err := steward.Create(t.Context(), path, nil)
+	require.NoError(t, err)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			p, err := steward.Open(t.Context(), path, nil)
+			if assert.NoError(t, err) {
+				_, err = p.Transact(t.Context(), "mkdir", func(tx *pondfs.Tx) error { return tx.Mkdir(fmt.Sprintf("/%d", i)) })
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
+	p, err := steward.Open(t.Context(), path, nil)
+	require.NoError(t, err)
+	whole := log(t, p)
+	onceEach(t, whole, 9)
+
+	for _, txn := range whole[1:] { // each of them, wherever it stands
+		file := filepath.Join(path, "control", "txn", fmt.Sprintf("%09d.json", txn.Seq))
+		record, err := os.ReadFile(file)
+		require.NoError(t, err)
+		begun, err := json.Marshal(steward.Txn{Seq: txn.Seq, State: steward.Begun, What: txn.What, Time: txn.Time})
+		require.NoError(t, err)
+		for _, left := range [][]byte{begun, nil} {
+			require.NoError(t, os.Remove(file))
+			if left != nil {
+				require.NoError(t, os.WriteFile(file, left, 0o600))
+			}
+			p, err := steward.Open(t.Context(), path, nil)
+			require.NoError(t, err)
+			onceEach(t, log(t, p), 9)
+			again, err := os.ReadFile(file)
+			require.NoError(t, err)
+			if left != nil {
+				require.JSONEq(t, string(record), string(again))
+			}
+		}
+	}
+}
+
+// onceEach checks that a pond's versions are recorded once each.
+func onceEach(t *testing.T, log []steward.Txn, versions int) {
+	t.Helper()
+	seen := map[deltalog.Version]bool{}
+	for _, txn := range log {
+		require.NotNil(t, txn.Version, "transaction %d", txn.Seq)
+		require.False(t, seen[*txn.Version], "version %d", *txn.Version)
+		seen[*txn.Version] = true
+	}
+	require.Len(t, seen, versions)
 }

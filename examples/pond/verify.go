@@ -79,11 +79,12 @@ func (a *app) printVerification(node string, v remote.Verification) error {
 		}
 	}
 	_, err := fmt.Fprintf(a.out, "%s: versions %d to %d: %s, %s, %s; %s; %s (%d GET, %d LIST, %s)\n", node, v.First, v.Last, cli.Count(v.Bundles, "bundle"),
-		cli.Count(v.Files, "file"), cli.Bytes(v.Bytes), tableText(v.Table), problemsText(paint, v.Problems()), v.Requests.Get, v.Requests.List, v.Duration.Round(time.Millisecond))
+		cli.Count(v.Files, "file"), cli.Bytes(v.Bytes), tableText(v), problemsText(paint, v.Problems()), v.Requests.Get, v.Requests.List, v.Duration.Round(time.Millisecond))
 	return err
 }
 
-func tableText(t *remote.TableVerification) string {
+func tableText(v remote.Verification) string {
+	t := v.Table
 	switch {
 	case t == nil:
 		return "nothing to compare it with"
@@ -91,6 +92,8 @@ func tableText(t *remote.TableVerification) string {
 		return fmt.Sprintf("%s of this pond not pushed yet", cli.Count(t.Ahead, "version"))
 	case t.Identical:
 		return "this pond is the same"
+	case v.Problems() == 0 && t.Behind == 0:
+		return "this pond is the same, but for what the notes say"
 	}
 	return "this pond is not the same"
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -32,6 +34,9 @@ func (p *Pond) Maintain(ctx context.Context, retention time.Duration) (Maintaine
 	if m.Checkpoint, err = p.FS.Checkpoint(ctx); err != nil {
 		return m, err
 	}
+	if err := p.tidy(); err != nil {
+		return m, err
+	}
 	safe, err := p.safe(ctx)
 	if err != nil {
 		m.Kept = err.Error() // a backup that cannot be asked may need everything
@@ -49,6 +54,26 @@ func (p *Pond) compact(ctx context.Context, m *Maintained) error {
 	}
 	m.Compacted = &txn
 	return err
+}
+
+// tidy removes the temporary files that killed processes left in control/.
+func (p *Pond) tidy() error {
+	for _, pattern := range []string{".pond-*.tmp", "*/.pond-*.tmp"} {
+		names, err := fs.Glob(os.DirFS(p.control()), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			info, err := os.Stat(p.control(name))
+			if err == nil && time.Since(info.ModTime()) > time.Hour { // nobody needs one for longer than a moment
+				err = os.Remove(p.control(name))
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // safe is the guard of the vacuum: the newest version that all backups have.

@@ -144,23 +144,33 @@ func (p *Pond) makeControl() error {
 			return err
 		}
 	}
-	fresh, err := json.Marshal(identity{uuid.NewString(), time.Now().UTC()})
-	if err != nil {
-		return err
-	}
-	if err := createNew(p.control("pond.json"), fresh); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	b, err := os.ReadFile(p.control("pond.json"))
+	b, err := p.identity()
 	if err != nil {
 		return err
 	}
 	var id identity
 	if err := json.Unmarshal(b, &id); err != nil {
-		return fmt.Errorf("%s: %w", p.control("pond.json"), err)
+		return fmt.Errorf("%s is damaged: %w; remove it: this pond gets another id, and loses nothing", p.control("pond.json"), err)
 	}
 	p.ID = id.ID
 	return nil
+}
+
+// identity reads control/pond.json, or makes it.
+func (p *Pond) identity() ([]byte, error) {
+	name := p.control("pond.json")
+	b, err := os.ReadFile(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return b, err
+	}
+	fresh, err := json.Marshal(identity{uuid.NewString(), time.Now().UTC()})
+	if err != nil {
+		return nil, err
+	}
+	if err := createNew(name, fresh); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return os.ReadFile(name) // another process may have been first
 }
 
 func (p *Pond) control(elements ...string) string {

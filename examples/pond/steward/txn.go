@@ -1,7 +1,6 @@
 package steward
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +132,7 @@ func (p *Pond) Txn(seq int64) (*Txn, error) {
 	}
 	txn := new(Txn)
 	if err := json.Unmarshal(b, txn); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.txnFile(seq), err)
+		return nil, fmt.Errorf("%s is damaged: %w; remove it: it is made again from the table", p.txnFile(seq), err)
 	}
 	return txn, nil
 }
@@ -162,73 +161,4 @@ func (p *Pond) Log() ([]Txn, error) {
 		log = append(log, *txn)
 	}
 	return log, nil
-}
-
-// reconcile records, as a transaction each, the versions of the table that no
-// transaction has: those that a pull applied, those of a process that was killed
-// before it could record its own, and all of them if control/ was lost.
-//
-// Of several processes that do this at once exactly one records a version: who
-// takes number n has seen all records below n, or failed to take it and looks
-// again.
-func (p *Pond) reconcile(ctx context.Context) error {
-	tip, err := p.FS.Table().Tip(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		seq, next, err := p.recorded()
-		if err != nil || next > tip {
-			return err
-		}
-		if next == 0 {
-			if next, err = p.FS.Table().Start(ctx); err != nil {
-				return err
-			}
-		}
-		if err := p.recordVersion(ctx, seq+1, next); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-}
-
-// recorded returns the highest transaction number and the first version above
-// all that are recorded.
-func (p *Pond) recorded() (seq int64, next deltalog.Version, err error) {
-	seq, err = p.lastSeq()
-	if err != nil {
-		return 0, 0, err
-	}
-	for s := seq; s > 0; s-- {
-		txn, err := p.Txn(s)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, 0, err
-		}
-		if err == nil && txn.Version != nil {
-			return seq, *txn.Version + 1, nil
-		}
-	}
-	return seq, 0, nil
-}
-
-// recordVersion completes the transaction that made a version, if it was one of
-// ours, or records the version as a new one.
-func (p *Pond) recordVersion(ctx context.Context, seq int64, v deltalog.Version) error {
-	info, made, err := p.FS.Info(ctx, v)
-	if err != nil {
-		return err
-	}
-	if info.Pond == p.ID {
-		txn, err := p.Txn(info.TxnSeq)
-		if err != nil {
-			return err
-		}
-		txn.State, txn.Version, txn.Error = Committed, &v, ""
-		return p.record(txn)
-	}
-	txn := &Txn{Seq: seq, Version: &v, State: Committed, What: info.What, Time: made.UTC()}
-	if info.TxnSeq > 0 {
-		txn.SourceSeq = &info.TxnSeq
-	}
-	return p.claim(txn)
 }
