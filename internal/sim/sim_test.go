@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -18,7 +19,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // SLUICE_SEED and SLUICE_SIM_STEPS stand for the flags where only the
-// environment reaches.
+// environment reaches. SLUICE_SIM_KEEP names a folder that gets the schedule of each
+// world that failed.
 var (
 	seedFlag  = flag.Uint64("sim.seed", fromEnv("SLUICE_SEED", 0), "seed of the only world to run; 0: new ones")
 	stepsFlag = flag.Int("sim.steps", int(fromEnv("SLUICE_SIM_STEPS", 200)), "steps in all")
@@ -75,12 +77,21 @@ func runWorld(t *testing.T, seed uint64, steps int) map[string]int {
 			err = w.Finish(t.Context())
 		}
 		if err != nil {
+			keep(t, seed, fmt.Appendf(bytes.Clone(trace.Bytes()), "%v\n", err))
 			t.Fatalf("seed %d (again: go test ./internal/sim -run Random -sim.seed %d):\n%s%v", seed, seed, trace.Bytes(), err)
 		}
 		counts = w.Counts
 	})
-	if t.Failed() {
-		t.FailNow()
-	}
 	return counts
+}
+
+// keep writes the schedule of a world that failed.
+func keep(t *testing.T, seed uint64, schedule []byte) {
+	t.Helper()
+	dir := os.Getenv("SLUICE_SIM_KEEP")
+	if dir == "" {
+		return
+	}
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("seed-%d.txt", seed)), schedule, 0o644))
 }
