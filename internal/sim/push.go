@@ -24,11 +24,11 @@ func replicator(dir string, store storage.Store, opts remote.Options) (*remote.R
 }
 
 // end is the newest version in the store, -1 if there is none.
-func (w *World) end() int {
-	if len(w.runs) == 0 {
+func (s *stock) end() int {
+	if len(s.runs) == 0 {
 		return -1
 	}
-	return w.runs[len(w.runs)-1].last
+	return s.runs[len(s.runs)-1].last
 }
 
 // runOf is the run that has version v, -1 if none has.

@@ -33,10 +33,12 @@ func (w *World) cleanUpStep(ctx context.Context) (string, error) {
 func (w *World) vacuumStep() (string, error) {
 	removed, err := w.source.vacuum()
 	lost := 0
-	for _, path := range removed {
-		if w.unpushed(path) {
-			w.excused[path] = true
-			lost++
+	for _, s := range []*stock{w.stock, w.mirror} {
+		for _, path := range removed {
+			if w.unpushed(s, path) {
+				s.excused[path] = true
+				lost++
+			}
 		}
 	}
 	w.Counts["files vacuumed"] += len(removed)
@@ -44,16 +46,16 @@ func (w *World) vacuumStep() (string, error) {
 	return fmt.Sprintf("vacuum %d files, %d of them not pushed yet", len(removed), lost), err
 }
 
-// unpushed reports whether a version brings the file that the store lacks.
-func (w *World) unpushed(path string) bool {
-	if w.source.born[path] > w.end() {
+// unpushed reports whether a version that the store lacks brings the file, or brings
+// it back.
+func (w *World) unpushed(s *stock, path string) bool {
+	if w.source.born[path] > s.end() {
 		return true
 	}
-	if w.source.versions[w.end()].files()[path] {
-		return false
-	}
-	for _, v := range w.source.versions[w.end()+1:] {
-		if v.files()[path] {
+	live := w.source.versions[s.end()].files()[path]
+	for _, v := range w.source.versions[s.end()+1:] {
+		was := live
+		if live = v.files()[path]; live && !was {
 			return true
 		}
 	}

@@ -313,7 +313,7 @@ func (w *World) vacuumReplica() (string, error) {
 // checkAllHistories restores every version that the store has, with full
 // history run by run, and a few of them with the live files alone.
 func (w *World) checkAllHistories(ctx context.Context) error {
-	for i, run := range w.runs {
+	for _, run := range w.runs {
 		for _, history := range []remote.History{remote.HistoryFull, remote.HistoryLive} {
 			target := deltalog.Version(run.last)
 			if history == remote.HistoryLive {
@@ -321,7 +321,8 @@ func (w *World) checkAllHistories(ctx context.Context) error {
 			}
 			opts := w.options()
 			opts.History, opts.Target = history, &target
-			r := &replica{name: fmt.Sprint("last-", i), dir: filepath.Join(w.dir, fmt.Sprint("last-", i, "-", history)), opts: opts, vacuumed: map[string]bool{}}
+			w.made++
+			r := &replica{name: fmt.Sprint(w.made), dir: filepath.Join(w.dir, fmt.Sprint("last-", w.made)), opts: opts, vacuumed: map[string]bool{}}
 			what, err := w.init(r, &trouble{ctx: ctx, store: w.store, end: func() {}, excuses: never})
 			if err == nil && history == remote.HistoryFull {
 				err = w.checkEveryVersion(ctx, r)

@@ -57,6 +57,7 @@ type trouble struct {
 	name    string
 	ctx     context.Context
 	store   storage.Store
+	meet    func(storage.Store) storage.Store // makes another store meet it; nil: there is none
 	end     func()
 	excuses func(error) bool // whether the call may fail with this
 }
@@ -72,7 +73,9 @@ func (w *World) troubleFor(ctx context.Context) *trouble {
 		ctx, cancel := context.WithCancel(ctx)
 		t.name = fmt.Sprintf("killed %s operation %d", []string{"before", "after"}[kind], n)
 		t.ctx, t.end = ctx, cancel
-		t.store = &cutting{Store: w.store, left: int64(n), after: kind == 1, cancel: cancel}
+		t.meet = func(s storage.Store) storage.Store {
+			return &cutting{Store: s, left: int64(n), after: kind == 1, cancel: cancel}
+		}
 		t.excuses = func(err error) bool { return errors.Is(err, context.Canceled) }
 	case 2:
 		kind := []storagetest.FaultKind{storagetest.FaultBefore, storagetest.FaultAfter, storagetest.FaultMiddle}[w.rng.IntN(3)]
@@ -81,10 +84,14 @@ func (w *World) troubleFor(ctx context.Context) *trouble {
 			plan.Times, plan.Err = 1, storage.ErrUnavailable
 		}
 		t.name = fmt.Sprintf("fault %q at operation %d", kind, n)
-		t.store, _ = storagetest.Fault(w.store, plan)
+		t.meet = func(s storage.Store) storage.Store {
+			faulty, _ := storagetest.Fault(s, plan)
+			return faulty
+		}
 		t.excuses = func(err error) bool { return errors.Is(err, errInjected) }
 	}
-	if t.name != "" {
+	if t.meet != nil {
+		t.store = t.meet(w.store)
 		w.Counts["calls in trouble"]++
 	}
 	return t

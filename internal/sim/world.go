@@ -24,16 +24,38 @@ type World struct {
 	trace    io.Writer
 	step     int
 	source   *source
-	extra    bool // the host names files of its own
-	store    storage.Store
-	stores   int
-	runs     []span      // of versions in the store, without gaps
-	ends     map[int]int // of the bundles in the store, last version by first
-	excused  map[string]bool
+	extra    bool   // the host names files of its own
+	*stock          // that everything but Multi works with
+	mirror   *stock // that Multi alone pushes to, beside the other
 	pushers  []*pusher
 	replicas []*replica
 	made     int // replicas so far
 	codec    *bundle.Codec
+}
+
+// stock is a store and what the model knows of it.
+type stock struct {
+	store   storage.Store
+	runs    []span          // of versions in the store, without gaps
+	ends    map[int]int     // of the bundles in the store, last version by first
+	excused map[string]bool // files that the source had lost before they were pushed here
+}
+
+// newStock is an empty store.
+func (w *World) newStock() *stock {
+	s := &stock{store: storage.NewMemory(), excused: map[string]bool{}}
+	for path := range w.source.gone {
+		s.excused[path] = true
+	}
+	return s
+}
+
+// with makes a stock the one that everything works with while f runs.
+func (w *World) with(s *stock, f func() error) error {
+	was := w.stock
+	w.stock = s
+	defer func() { w.stock = was }()
+	return f()
 }
 
 // span is a run of versions, both ends inclusive.
@@ -69,6 +91,7 @@ func New(dir string, seed uint64, trace io.Writer) (*World, error) {
 		Counts: map[string]int{}, dir: dir, rng: rng, trace: trace, codec: codec,
 		source: newSource(filepath.Join(dir, "source"), rng), extra: rng.IntN(3) == 0,
 	}
+	w.mirror = w.newStock()
 	return w, w.newStore()
 }
 
@@ -79,12 +102,7 @@ func (w *World) newStore() error {
 			return err
 		}
 	}
-	w.store, w.runs, w.replicas, w.pushers = storage.NewMemory(), nil, nil, nil
-	w.excused = map[string]bool{}
-	for path := range w.source.gone {
-		w.excused[path] = true
-	}
-	w.stores++
+	w.stock, w.replicas, w.pushers = w.newStock(), nil, nil
 	for _, p := range []*pusher{{name: "A"}, {name: "B"}, {name: "bounded", max: 1 + w.rng.IntN(4)}} {
 		if err := w.startPusher(p); err != nil {
 			return err
@@ -146,7 +164,13 @@ func (w *World) Finish(ctx context.Context) error {
 	if what, err := w.push(&trouble{ctx: ctx, store: w.store, end: func() {}, excuses: never}, w.pushers[:1]); err != nil {
 		return fmt.Errorf("at the end: %s: %w", what, err)
 	}
-	return w.checkAllHistories(ctx)
+	if err := w.checkAllHistories(ctx); err != nil {
+		return err
+	}
+	if what, err := w.pushAll(&trouble{ctx: ctx, store: w.store, end: func() {}, excuses: never}, 0); err != nil {
+		return fmt.Errorf("at the end: %s: %w", what, err)
+	}
+	return w.with(w.mirror, func() error { return w.checkAllHistories(ctx) })
 }
 
 func never(error) bool { return false }
@@ -176,7 +200,7 @@ func (w *World) act(ctx context.Context) (string, error) {
 
 // rareStep is what happens beside commits, pushes and pulls.
 func (w *World) rareStep(ctx context.Context) (string, error) {
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(11) {
 	case 0, 1:
 		v, err := w.source.checkpoint(ctx)
 		return fmt.Sprintf("checkpoint of %d", v), err
@@ -192,6 +216,8 @@ func (w *World) rareStep(ctx context.Context) (string, error) {
 		return w.forkStep(ctx)
 	case 7:
 		return w.consolidateStep(ctx)
+	case 8, 9:
+		return w.pushAll(w.troubleFor(ctx), w.rng.IntN(2))
 	}
 	i := w.rng.IntN(len(w.pushers))
 	return fmt.Sprintf("pusher %s is started again", w.pushers[i].name), w.startPusher(w.pushers[i])
