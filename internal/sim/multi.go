@@ -49,8 +49,10 @@ func (w *World) pushAll(t *trouble, troubled int) (string, error) {
 		}
 	}
 	what += fmt.Sprintf(" they have %v and %v%s", w.runs, w.mirror.runs, note(t.name))
-	if err := w.checkLineage(ctx, before); err != nil {
-		return what, err
+	if t.meet == nil { // else the store in trouble may have had no chance to tell its lineage
+		if err := w.checkLineage(ctx, before); err != nil {
+			return what, err
+		}
 	}
 	if lost[1] {
 		w.mirror = w.newStock()

@@ -47,7 +47,7 @@ func (w *World) initStep(ctx context.Context) (string, error) {
 		w.replicas = append(w.replicas[:i], w.replicas[i+1:]...)
 	}
 	w.replicas = append(w.replicas, r)
-	return w.init(r, w.troubleFor(ctx))
+	return w.init(r, w.troubleForReader(ctx))
 }
 
 // resume goes on with an init, at times to the newest version instead.
@@ -56,7 +56,7 @@ func (w *World) resume(ctx context.Context, r *replica) (string, error) {
 	if w.rng.IntN(4) == 0 {
 		r.opts.Target, r.opts.TargetTime = nil, time.Time{}
 	}
-	return w.init(r, w.troubleFor(ctx))
+	return w.init(r, w.troubleForReader(ctx))
 }
 
 // init runs one, which fails as the runs in the store say it must.
@@ -70,6 +70,9 @@ func (w *World) init(r *replica, t *trouble) (string, error) {
 	}
 	report, err := rep.Init(t.ctx)
 	what := fmt.Sprintf("init %s, %s:%s%s", r.name, goal(r.opts), outcome(report, err), note(t.name))
+	if t.lies {
+		return what, w.initLiedTo(ctx, r, err)
+	}
 	if err != nil && t.excuses(err) {
 		w.Counts["inits broken off"]++
 		r.unfinished = true
@@ -91,6 +94,18 @@ func (w *World) init(r *replica, t *trouble) (string, error) {
 		return what, err
 	}
 	return what, w.checkGoal(r, target)
+}
+
+// initLiedTo: what came is right, or nothing did. Where the init wanted to go it
+// may have been told wrongly, so it does not go on from there.
+func (w *World) initLiedTo(ctx context.Context, r *replica, err error) error {
+	if err == nil {
+		err = w.check(ctx, r)
+	} else {
+		err = w.checkUnfinished(ctx, r)
+	}
+	w.forget(r)
+	return errors.Join(err, os.RemoveAll(r.dir))
 }
 
 func goal(opts remote.Options) string {
@@ -212,7 +227,7 @@ func (w *World) pullStep(ctx context.Context) (string, error) {
 	}
 	opts := w.options()
 	opts.AcrossGap = w.rng.IntN(3) == 0
-	return w.pull(ready[w.rng.IntN(len(ready))], opts, w.troubleFor(ctx))
+	return w.pull(ready[w.rng.IntN(len(ready))], opts, w.troubleForReader(ctx))
 }
 
 func (w *World) pull(r *replica, opts remote.Options, t *trouble) (string, error) {
@@ -233,7 +248,7 @@ func (w *World) pull(r *replica, opts remote.Options, t *trouble) (string, error
 	if cerr := w.check(ctx, r); cerr != nil {
 		return what, cerr
 	}
-	if err != nil && t.excuses(err) {
+	if t.lies || err != nil && t.excuses(err) {
 		w.Counts["pulls broken off"]++
 		return what, nil
 	}

@@ -60,6 +60,7 @@ type trouble struct {
 	meet    func(storage.Store) storage.Store // makes another store meet it; nil: there is none
 	end     func()
 	excuses func(error) bool // whether the call may fail with this
+	lies    bool             // what it reads has a wrong bit
 }
 
 var errInjected = errors.New("injected")
@@ -95,6 +96,20 @@ func (w *World) troubleFor(ctx context.Context) *trouble {
 		w.Counts["calls in trouble"]++
 	}
 	return t
+}
+
+// troubleForReader is that of calls that only read the store, which may also lie.
+func (w *World) troubleForReader(ctx context.Context) *trouble {
+	if w.rng.IntN(12) > 0 {
+		return w.troubleFor(ctx)
+	}
+	w.Counts["calls in trouble"]++
+	n := 1 + w.rng.IntN([]int{3, 10, 40}[w.rng.IntN(3)])
+	store, _ := storagetest.Fault(w.store, storagetest.FaultPlan{Kind: storagetest.FaultFlip, N: n})
+	return &trouble{
+		name: fmt.Sprintf("a wrong bit in operation %d", n), lies: true,
+		ctx: ctx, store: store, end: func() {}, excuses: func(err error) bool { return err != nil },
+	}
 }
 
 // cutting ends a context at one operation: what the library sees of a kill that
