@@ -227,7 +227,7 @@ func readString(t *testing.T, file string) string {
 
 // TestEveryDiskFault breaks every operation at each of its steps on the disk in
 // turn, in every way: nothing wrong is visible, and the next run gets to where it
-// would have come. Without SLUICE_DISK=all it takes every 37th step only.
+// would have come. Without SLUICE_DISK=all it takes every 61st step only.
 func TestEveryDiskFault(t *testing.T) {
 	for name, begin := range diskTrials {
 		t.Run(name, func(t *testing.T) {
@@ -251,7 +251,7 @@ func stride(short int64) int64 {
 
 func (d *diskTrial) everyFault(t *testing.T, start string, kind disktest.Kind) {
 	broken := 0
-	for n := int64(1); ; n += stride(37) {
+	for n := int64(1); ; n += stride(61) {
 		require.NoError(t, os.RemoveAll(filepath.Dir(d.folder)))
 		copyTree(t, start, filepath.Dir(d.folder))
 		what := fmt.Sprint(kind, " at step ", n)

@@ -264,10 +264,10 @@ func die() {
 // of every write, and at random times. Whatever they were doing, what is there is whole,
 // what was acknowledged is there, and the next run gets to where they would have come.
 //
-// SLUICE_KILLS says how many are killed about, 24 if it is not set. From some 1,500 on it
+// SLUICE_KILLS says how many are killed about, 16 if it is not set. From some 1,500 on it
 // is at every step.
 func TestKilledAnywhere(t *testing.T) {
-	budget := 24
+	budget := 16
 	if text := os.Getenv("SLUICE_KILLS"); text != "" {
 		var err error
 		budget, err = strconv.Atoi(text)
