@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -77,6 +78,9 @@ func (a *app) end(ctx context.Context, err error) int {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		code = exitInterrupted
 		err = fmt.Errorf("interrupted; what is done is kept, and the same command goes on from there: %w", err)
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("%w; nothing is half done: make room, and run the same again", err)
 	}
 	if a.json {
 		_ = json.NewEncoder(a.errOut).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // the code tells it all the same
@@ -203,10 +207,13 @@ func (a *app) sayTxn(txn steward.Txn) error {
 func (a *app) sayRun(r steward.Run) error {
 	if r.Error != "" {
 		next := fmt.Sprintf("%q tries again", "pond run "+r.Node)
-		if errors.Is(r.Failure, remote.ErrDiverged) {
+		switch {
+		case errors.Is(r.Failure, remote.ErrDiverged):
 			next = "pond backup repair shows whether what a dead primary left is in the way"
+		case errors.Is(r.Failure, remote.ErrInvalidConfig), errors.Is(r.Failure, remote.ErrUnsupported):
+			next = setRight(r.Node)
 		}
-		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be, %s\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, next)
+		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be; %s\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, next)
 		return err
 	}
 	if a.json {

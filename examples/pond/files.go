@@ -24,12 +24,28 @@ func (a *app) putCommand() *cobra.Command {
 		Long:    "Write a new version of a file from standard input, and the directories above it that are missing.\nA file over 64 KiB lies beside the table, in data/_large_files.",
 		Example: "  pond put /data/animals.csv < animals.csv\n  echo 'id,name' | pond put /data/animals.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.change(cmd.Context(), "put", args[0], func(p *steward.Pond, name string) (func(*pondfs.Tx) error, error) {
-				content, err := p.FS.Stage(a.bar.Reader(a.in, inputSize(a.in), "reading"))
+			ctx := cmd.Context()
+			return a.change(ctx, "put", args[0], func(p *steward.Pond, name string) (func(*pondfs.Tx) error, error) {
+				if cli.IsTerminal(a.in) {
+					fmt.Fprintln(a.errOut, "reading from the terminal; Ctrl-D ends it")
+				}
+				content, err := p.FS.Stage(a.bar.Reader(interruptible(ctx, a.in), inputSize(a.in), "reading"))
 				return func(t *pondfs.Tx) error { return t.Put(name, content) }, err
 			})
 		},
 	}
+}
+
+// interruptible reads r until ctx ends, also while r has nothing to say. Then a
+// goroutine is left behind, which the end of the process ends.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	pr, pw := io.Pipe()
+	go func() {
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { pw.CloseWithError(ctx.Err()) })
+	return pr
 }
 
 // inputSize is the size in bytes of what is read from a file, -1 if unknown.
@@ -231,5 +247,6 @@ func (a *app) entries(ctx context.Context, p *steward.Pond, name string, v delta
 	if err != nil {
 		return nil, err
 	}
-	return view.List(name)
+	list, err := view.List(name)
+	return append([]pondfs.Entry{}, list...), err // [] in JSON, where there is none
 }

@@ -49,3 +49,22 @@ func TestFollow(t *testing.T) {
 	require.Equal(t, "two", pond(t, "", "cat", "/two", "--pond-path", replica))
 	require.Contains(t, pond(t, "", "sync", "status", "--pond-path", replica), "pulled version 2: ", "passes are recorded")
 }
+
+// TestInterrupt: Ctrl-C ends a command that waits for its standard input, which then
+// has done nothing.
+func TestInterrupt(t *testing.T) {
+	t.Setenv("POND", filepath.Join(t.TempDir(), "pond"))
+	pond(t, "", "init")
+	in, typing := io.Pipe()
+	ctx, interrupt := context.WithCancel(t.Context())
+	var out, errOut bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"put", "/data"}, in, &out, &errOut) }()
+	_, err := typing.Write(make([]byte, 100<<10)) // it is reading
+	require.NoError(t, err)
+	interrupt()
+	require.Equal(t, exitInterrupted, <-code)
+	require.Contains(t, errOut.String(), "interrupted; what is done is kept")
+	require.NoError(t, typing.Close())
+	require.Equal(t, "[]\n", pond(t, "", "ls", "--json"))
+}

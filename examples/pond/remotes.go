@@ -83,9 +83,21 @@ func (a *app) runCommand() *cobra.Command {
 				return fmt.Errorf("%w; pond ls %s shows what is configured", err, steward.SystemDir)
 			}
 			r, err := p.RunNode(cmd.Context(), n)
-			return a.ran([]steward.Run{r}, err)
+			return a.ran([]steward.Run{r}, advised(n, err))
 		},
 	}
+}
+
+// advised adds to an error how a node is set right that cannot be read.
+func advised(n steward.Node, err error) error {
+	if _, bad := n.Config(); bad == nil || err == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, setRight(n.Path))
+}
+
+func setRight(node string) string {
+	return fmt.Sprintf("set it right: pond rm %s, then pond mknod remote %s --config-path FILE", node, node)
 }
 
 // ran prints runs that a command asked for, whose error is the command's own.
@@ -124,7 +136,7 @@ func (a *app) each(p *steward.Pond, mode remote.Mode, hint string, do func(stewa
 		}
 		a.bar.Finish()
 		if err != nil {
-			failures = errors.Join(failures, fmt.Errorf("%s: %w", n.Path, err))
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", n.Path, advised(n, err)))
 		}
 	}
 	if !found {

@@ -100,8 +100,9 @@ func (t *Tx) add(name string, r row) error {
 
 // Commit makes one new version of the changes that build asks for, and returns
 // its number. If another writer takes that number first, build is called again
-// on top of what that one did. It returns ErrNoChange if build asks for nothing;
-// after any error the pond is as it was.
+// on top of what that one did. It returns ErrNoChange if build asks for nothing.
+// After an error the pond is as it was, save after one that says that the version
+// is there, but may not survive a power cut.
 func (f *FS) Commit(ctx context.Context, info Info, build func(*Tx) error) (deltalog.Version, error) {
 	return f.retry(ctx, func(view *View) ([]object, []string, error) {
 		t := &Tx{View: view, rows: map[string][]row{}}
@@ -128,8 +129,8 @@ func (f *FS) retry(ctx context.Context, attempt func(*View) (actions []object, w
 		if err == nil {
 			err = f.publish(view.Version+1, actions)
 		}
-		if err == nil {
-			return view.Version + 1, nil
+		if err == nil || errors.Is(err, errInPlace) { // its data files are needed
+			return view.Version + 1, err
 		}
 		for _, path := range written {
 			err = errors.Join(err, os.Remove(filepath.Join(f.dir, filepath.FromSlash(path))))

@@ -89,7 +89,7 @@ func (p *Pond) safe(ctx context.Context) (deltalog.Version, error) {
 	for _, n := range nodes {
 		c, err := n.Config()
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%s: %w", n.Path, err)
 		}
 		if c.Mode != remote.ModePush {
 			continue

@@ -31,14 +31,14 @@ type Node struct {
 	Text []byte // the configuration, YAML, as it was given
 }
 
-// Config is the configuration, parsed.
+// Config is the configuration, parsed. Errors do not name the node.
 func (n Node) Config() (*remote.Config, error) {
 	c, err := remote.ParseConfig(n.Text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.Path, err)
+		return nil, err
 	}
 	if len(c.Replicas) > 0 {
-		return nil, fmt.Errorf("%s: %w: replicas: make a node for each store", n.Path, remote.ErrUnsupported)
+		return nil, fmt.Errorf("%w: replicas: make a node for each store", remote.ErrUnsupported)
 	}
 	return c, nil
 }
@@ -107,7 +107,7 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkPlace(c), p.checkSource(ctx, n, c)); err != nil {
+	if err := errors.Join(checkPlace(c), p.checkSource(ctx, c)); err != nil {
 		return nil, err
 	}
 	file, err := p.nodeFile(n.Path)
@@ -137,7 +137,7 @@ func checkPlace(c *remote.Config) error {
 // checkSource refuses a configuration that is for another pond: source_pond_id is
 // the id of this one, or the lineage of the store. An init compares it on its own,
 // before there is a pond.
-func (p *Pond) checkSource(ctx context.Context, n Node, c *remote.Config) error {
+func (p *Pond) checkSource(ctx context.Context, c *remote.Config) error {
 	if c.SourcePondID == "" || c.Mode == remote.ModeInit {
 		return nil
 	}
@@ -157,8 +157,8 @@ func (p *Pond) checkSource(ctx context.Context, n Node, c *remote.Config) error 
 	if err != nil || st.Lineage == c.SourcePondID {
 		return err
 	}
-	return fmt.Errorf("%w: %s: source_pond_id is %s, but this pond is %s: take the configuration of this pond, or correct it",
-		remote.ErrInvalidConfig, n.Path, c.SourcePondID, id)
+	return fmt.Errorf("%w: source_pond_id is %s, but this pond is %s: take the configuration of this pond, or correct it",
+		remote.ErrInvalidConfig, c.SourcePondID, id)
 }
 
 // RemoveNode forgets a factory. What it put into a store stays there.

@@ -117,7 +117,7 @@ func (p *Pond) Replicator(ctx context.Context, n Node, set func(*remote.Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.checkSource(ctx, n, c); err != nil {
+	if err := p.checkSource(ctx, c); err != nil {
 		return nil, err
 	}
 	store, err := OpenStore(ctx, c)
