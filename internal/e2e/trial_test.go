@@ -255,11 +255,7 @@ func (x *trial) requireTip(table string, methods ...string) {
 	}
 	for _, method := range methods {
 		want := x.lab.call(x.T, "spark", method, x.source, [][]any{{}})
-		if strings.HasPrefix(want[0], "error") {
-			require.Equal(x, "row_ids", method, want)
-			require.NotContains(x, x.scenario, "tracked")
-			continue
-		}
+		require.False(x, strings.HasPrefix(want[0], "error"), want)
 		require.Equal(x, want, x.lab.call(x.T, "spark", method, table, [][]any{{}}), method)
 	}
 }
@@ -274,7 +270,7 @@ func (x *trial) requireFull() {
 		require.Equal(x, digest, want[name], name)
 	}
 	x.requireSame(x.replica, func(question) bool { return true })
-	x.requireTip(x.replica, "about", "row_ids")
+	x.requireTip(x.replica, "about")
 	if exists(filepath.Join(x.source, deltalog.Version(0).CommitPath())) {
 		x.requireTip(x.replica, "history")
 	}
@@ -321,7 +317,7 @@ func (x *trial) live(name string) int64 {
 		return q.method == "read" && q.first >= int64(base)
 	})
 	require.Positive(x, count)
-	x.requireTip(table, "about", "row_ids")
+	x.requireTip(table, "about")
 	checkpoint := fmt.Sprintf("%020d.checkpoint.parquet", base)
 	ours := exists(filepath.Join(table, "_delta_log", checkpoint)) && !exists(filepath.Join(x.source, "_delta_log", checkpoint))
 	x.Logf("live from version %d, checkpoint of ours: %v, %d answers", base, ours, count)

@@ -97,16 +97,16 @@ class Spark:
     def changes(self, path, first, last):
         return rows(session().sql(f"select * from table_changes('delta.`{path}`', {first}, {last})"))
 
-    def row_ids(self, path):
-        """Row ids are part of what a table with row tracking says."""
-        return rows(self.frame(path).select("*", "_metadata.row_id", "_metadata.row_commit_version"))
-
     def about(self, path):
-        """Everything that the log says of the table itself."""
+        """Everything that the log says of the table itself, and the ids of rows."""
         detail = session().sql(f"describe detail delta.`{path}`").collect()[0].asDict()
         for local in "location", "lastModified":
             del detail[local]
-        return repr(sorted(detail.items())) + self.frame(path).schema.json()
+        frame = self.frame(path)
+        ids = "no row ids"
+        if detail["properties"].get("delta.enableRowTracking") == "true":
+            ids = rows(frame.select("*", "_metadata.row_id", "_metadata.row_commit_version"))
+        return repr(sorted(detail.items())) + frame.schema.json() + ids
 
     def history(self, path):
         return rows(session().sql(f"describe history delta.`{path}`"))
