@@ -30,7 +30,7 @@ func readHint(r io.Reader) (h hint, err error) {
 	if err != nil {
 		return hint{}, err
 	}
-	if json.Unmarshal(b, &h) != nil {
+	if json.Unmarshal(b, &h) != nil || h.Version < 0 {
 		return hint{}, nil
 	}
 	return h, nil

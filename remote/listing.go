@@ -311,7 +311,8 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	// A run that leads further may begin further below, where two pushers were at
 	// work at once.
 	from, _ := search(l.bundles, v+1-maxRun)
-	err := s.longer(ctx, &found, l.bundles[max(from, i-runAhead, 0):i-1])
+	from = min(max(from, i-runAhead, 0), i-1)
+	err := s.longer(ctx, &found, l.bundles[from:i-1])
 	return found, err
 }
 

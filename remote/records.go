@@ -16,6 +16,10 @@ import (
 // storeFormat is the format number of sluice.json and head.json.
 const storeFormat = 1
 
+// maxVersion bounds what is believed of a version that an object of the store names:
+// no table has a million million, and sums stay far from the end of the numbers.
+const maxVersion deltalog.Version = 1 << 40
+
 // identity is sluice.json: created once, by the first push into a store.
 type identity struct {
 	Format  int              `json:"format"`
@@ -71,7 +75,7 @@ func (id *identity) check() error {
 	switch {
 	case id.Lineage == "":
 		return fmt.Errorf("%w: no lineage", ErrCorrupt)
-	case id.First < 0:
+	case id.First < 0 || id.First > maxVersion:
 		return fmt.Errorf("%w: history that begins at version %d", ErrCorrupt, int64(id.First))
 	case id.Encryption != nil:
 		return fmt.Errorf("%w: encryption", ErrUnsupported)
@@ -117,7 +121,7 @@ func (s *session) readHead(ctx context.Context) (*head, string, error) {
 		s.log.Warn("head is damaged, listing instead", logError, err)
 		return nil, tag, nil
 	}
-	if h.Version < 0 {
+	if h.Version < 0 || h.Version > maxVersion {
 		return nil, tag, nil
 	}
 	h.Bundles.to = h.Version

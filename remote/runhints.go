@@ -45,8 +45,7 @@ func (r *runs) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &n); err != nil {
 		return err
 	}
-	const most = 1 << 40 // keeps products and sums far from the end of the numbers
-	if len(n) != 3 || n[0] < 0 || n[0] > most || n[1] < 2 || n[1] > maxRun || n[2] < 1 || n[2] > 1<<20 {
+	if len(n) != 3 || n[0] < 0 || n[0] > maxVersion || n[1] < 2 || n[1] > maxRun || n[2] < 1 || n[2] > 1<<20 {
 		return fmt.Errorf("%s are no runs", b)
 	}
 	*r = runs{n[0], n[1], n[2]}
@@ -87,12 +86,16 @@ func (h runHints) bundleOf(v deltalog.Version) (first, last deltalog.Version, kn
 	return v, v, true
 }
 
+// maxHinted bounds how many bundles are taken from hints: a head that lies must not
+// make us list a million million. Beyond it a listing tells.
+const maxHinted = 20_000
+
 // bundles returns the bundles that carry the versions from first to last; known is
-// false if the hints do not reach back to first.
+// false if the hints do not reach back to first, or there would be very many.
 func (h runHints) bundles(first, last deltalog.Version) (all []object, known bool) {
 	for v := first; v <= last; v++ {
 		key, end, known := h.bundleOf(v)
-		if !known {
+		if !known || len(all) == maxHinted {
 			return nil, false
 		}
 		all = append(all, bundleAt(key))
