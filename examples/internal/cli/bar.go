@@ -51,7 +51,8 @@ func (b *Bar) start(what string, total int64, options ...progressbar.Option) boo
 	if b.p == nil {
 		b.p = progressbar.NewOptions64(total, append(options,
 			progressbar.OptionSetWriter(b.out), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
-			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())...)
+			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetSpinnerChangeInterval(0))...) // else a goroutine goes on drawing when all is done
 	}
 	return true
 }
@@ -77,7 +78,8 @@ func (b *Bar) Reader(r io.Reader, total int64, name string) io.Reader {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		done += int64(n)
-		if b.start(name, total, progressbar.OptionShowBytes(true), progressbar.OptionSetDescription(name)) {
+		if b.start(name, total, progressbar.OptionShowBytes(true)) {
+			b.p.Describe(name + " " + Bytes(done))
 			_ = b.p.Set64(done) // as above
 		}
 		return n, err
