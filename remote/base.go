@@ -132,10 +132,7 @@ func (s *session) sameBase(ctx context.Context, d *baseDraft, src *packing[bundl
 		return 0, err
 	}
 	counted := &countingReader{r: r}
-	theirs, err := s.opts.Codec.DecodeBase(ctx, counted, func(_ context.Context, _ bundle.Member, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	})
+	theirs, err := s.opts.Codec.DecodeBase(ctx, counted, discarded)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}

@@ -331,10 +331,7 @@ func (s *session) readChecked(ctx context.Context, o object) checkedBundle {
 	if err != nil {
 		return checkedBundle{err: at(o.version, o.Key, err)}
 	}
-	m, err := s.decodeFrom(ctx, io.TeeReader(r, &raw), o, func(_ context.Context, _ bundle.Member, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	})
+	m, err := s.decodeFrom(ctx, io.TeeReader(r, &raw), o, discarded)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}

@@ -145,7 +145,7 @@ func indexKey(e bundle.IndexEntry) string {
 	if e.InBase {
 		inBase = 1
 	}
-	return fmt.Sprintf("%020d%d%s", e.Version, inBase, e.Path)
+	return fmt.Sprintf("%020d%d%32s%s", e.Version, inBase, e.Part, e.Path)
 }
 
 // addLive adds the paths of all files that version v needs, with their kinds.

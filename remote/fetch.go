@@ -132,6 +132,9 @@ func (f *fetcher) fetch(group []object) fetched {
 func (f *fetcher) one(o object, read func(*incoming) (bundle.Manifest, error)) fetched {
 	b := &incoming{fetcher: f, staged: f.s.newStaging(f.table), current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
 	m, err := read(b)
+	if err == nil {
+		err = b.parts(m)
+	}
 	if err != nil {
 		return fetched{err: err}
 	}
@@ -160,19 +163,26 @@ func (b *incoming) member(ctx context.Context, m bundle.Member, r io.Reader) err
 		b.commits[v] = c
 		return err
 	}
-	switch {
-	case b.current > b.last:
-		return nil
-	case b.current < b.first:
-		// A later version of this bundle that needs the file does not carry it
-		// again, and the replica may have lost it since.
-		_, found, err := b.s.fileSize(ctx, m.Path)
-		if err != nil || found {
-			return err
-		}
-		b.early[m.Path] = true
+	wanted, err := b.wants(ctx, b.current, m.Path)
+	if err != nil || !wanted {
+		return err
 	}
 	return b.staged.put(ctx, m, r)
+}
+
+// wants reports whether a file that version v carries is to be staged.
+func (b *incoming) wants(ctx context.Context, v deltalog.Version, path string) (bool, error) {
+	if v >= b.first {
+		return v <= b.last, nil
+	}
+	// A later version of this bundle that needs the file does not carry it
+	// again, and the replica may have lost it since.
+	_, found, err := b.s.fileSize(ctx, path)
+	if err != nil || found {
+		return false, err
+	}
+	b.early[path] = true
+	return true, nil
 }
 
 // ready returns the wanted versions of a bundle that was read to its end.

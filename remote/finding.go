@@ -23,8 +23,9 @@ const (
 	// FindingDifferent: the table has a file with other content.
 	FindingDifferent FindingKind = "different"
 
-	// FindingLeftover: a bundle is no part of the history: left by an upload that
-	// was cut off, or by a pusher of another history. Repair removes the latter.
+	// FindingLeftover: a bundle, or a part of one, is nothing of the history: left by
+	// an upload that was cut off, or by a pusher of another history. Repair removes
+	// bundles of the latter, Prune parts.
 	FindingLeftover FindingKind = "leftover"
 	// FindingGap: the store records that versions were gone before they were pushed.
 	FindingGap FindingKind = "gap"

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 )
 
@@ -19,6 +20,8 @@ const (
 	indexPrefix   = backups + "index-"
 	floorPrefix   = backups + "floor-"
 	pinPrefix     = backups + "pin-"
+	partInfix     = "/part-"
+	partSuffix    = ".tar.zst"
 	bundleName    = "/bundle.tar.zst"
 	baseName      = "/base.tar.zst"
 )
@@ -47,6 +50,20 @@ func parseKey(key, name string) (v deltalog.Version, ok bool) {
 		return 0, false
 	}
 	return deltalog.Version(n), true
+}
+
+// partPrefix returns what the keys of the parts of version v begin with.
+func partPrefix(v deltalog.Version) string { return versionKey(v, partInfix) }
+
+// partKey returns backups/version-<version, at least 6 digits>/part-<name>.tar.zst.
+func partKey(v deltalog.Version, name string) string { return partPrefix(v) + name + partSuffix }
+
+// parsePartKey is the inverse of partKey; ok is false for any other key.
+func parsePartKey(key string) (v deltalog.Version, name string, ok bool) {
+	before, rest, found := strings.Cut(key, partInfix)
+	name, hasSuffix := strings.CutSuffix(rest, partSuffix)
+	v, ok = parseKey(before+bundleName, bundleName)
+	return v, name, ok && found && hasSuffix && bundle.IsPartName(name)
 }
 
 // packKey returns backups/pack-<first>-<last>.tar.zst, each version of at least 6

@@ -16,6 +16,7 @@ import (
 // listing is what the keys of a store say. It takes a few bytes for each.
 type listing struct {
 	bundles []object // ascending by version; of a version in its key one
+	parts   []object // ascending by version of their bundle
 	bases   []object // ascending by version
 	indexes []object // of packs, by the first version
 	floors  []object // ascending by version
@@ -60,7 +61,7 @@ func (s *session) listKeys(ctx context.Context, every bool) (l listing, skipped 
 	if err == nil && after != "" {
 		_, err = s.listInto(ctx, &l, versionPrefix, after, true)
 	}
-	for _, all := range []*[]object{&l.bundles, &l.bases, &l.indexes, &l.floors} {
+	for _, all := range []*[]object{&l.bundles, &l.parts, &l.bases, &l.indexes, &l.floors} {
 		slices.SortFunc(*all, byVersion)
 	}
 	return l, after != "", err
@@ -89,6 +90,8 @@ func (s *session) listInto(ctx context.Context, l *listing, prefix, after string
 func (l *listing) take(info storage.Info) {
 	if v, ok := parseKey(info.Key, bundleName); ok {
 		l.bundles = append(l.bundles, object{version: v, Info: info})
+	} else if v, _, ok := parsePartKey(info.Key); ok {
+		l.parts = append(l.parts, object{version: v, Info: info})
 	} else if v, ok := parseKey(info.Key, baseName); ok {
 		l.bases = append(l.bases, object{version: v, Info: info})
 	} else if first, last, ok := parsePackIndexKey(info.Key); ok {

@@ -55,10 +55,7 @@ func (s *session) ranges(o object) bundle.RangeFunc {
 
 // readManifest reads and checks a whole bundle and returns its manifest.
 func (s *session) readManifest(ctx context.Context, o object) (bundle.Manifest, error) {
-	return s.decode(ctx, o, func(_ context.Context, _ bundle.Member, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	})
+	return s.decode(ctx, o, discarded)
 }
 
 // decode streams a bundle through the codec.

@@ -23,9 +23,12 @@ type plan struct {
 	size     int64           // bytes of the files and the commits, before compression
 	carried  map[string]bool // paths; false: recorded absent
 
+	parts     []bundle.PartRef // that are in the store, once it was divided
+	partBytes int64            // of these
+
 	// Known once it is uploaded:
 	stored *bundle.Manifest // as packed; nil if the store has it in some other form
-	packed int64            // bytes that were sent
+	packed int64            // bytes in the store
 }
 
 // versionPlan is one version as its bundle will carry it.
@@ -76,7 +79,7 @@ func (p *plan) add(v *versionPlan) {
 }
 
 func (p *plan) manifest(w bundle.Writer) bundle.Manifest {
-	m := bundle.Manifest{Format: bundle.Format, Writer: w}
+	m := bundle.Manifest{Format: bundle.Format, Writer: w, Parts: p.parts}
 	for _, v := range p.versions {
 		m.Versions = append(m.Versions, v.Version)
 	}
@@ -179,7 +182,7 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 
 // carry adds a file of size bytes.
 func (p *versionPlan) carry(path string, kind bundle.Kind, size int64) {
-	p.Files = append(p.Files, bundle.File{Path: path, Kind: kind})
+	p.Files = append(p.Files, bundle.File{Path: path, Kind: kind, Size: size})
 	p.size += size
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -206,7 +207,38 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
 		}
 	}
+	for _, o := range every.parts {
+		since, is, err := s.partIsGarbage(ctx, o, every, l, n)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			add(since, o) // behind its bundle, which would mislead without it
+		}
+	}
 	return found, nil
+}
+
+// partIsGarbage reports whether a part is of no use any more, and since when. One
+// whose bundle may still come is what a push goes on with.
+func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing, n *needed) (since time.Time, is bool, err error) {
+	if o.version < l.floor() && !n.bundles[o.version] {
+		return l.givenUp(o.version), true, nil
+	}
+	of, found := s.packs[o.version]
+	if !found {
+		of, found = find(every.bundles, o.version)
+	}
+	if !found {
+		return o.ModTime, o.version <= n.end, nil
+	}
+	m, err := s.peek(ctx, of)
+	if err != nil {
+		return since, false, err
+	}
+	_, name, _ := parsePartKey(o.Key)
+	named := slices.ContainsFunc(m.Parts, func(p bundle.PartRef) bool { return p.Name == name })
+	return of.ModTime, !named, nil
 }
 
 // givenUp returns when the first floor above v was created.
@@ -223,7 +255,10 @@ func later(a, b time.Time) time.Time {
 }
 
 // needed are the objects that promised versions need, by version.
-type needed struct{ bundles, bases map[deltalog.Version]bool }
+type needed struct {
+	bundles, bases map[deltalog.Version]bool
+	end            deltalog.Version // of the history
+}
 
 func (n *needed) anyIn(x object) bool {
 	for v := range n.bundles {
@@ -242,6 +277,10 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
 	if err != nil {
 		return nil, err
+	}
+	n.end = l.start(id) - 1
+	for _, seg := range segments {
+		n.end = max(n.end, seg.last)
 	}
 	for _, pin := range l.pins {
 		if pin >= l.floor() {

@@ -66,6 +66,29 @@ func TestReaderElsewhereRestores(t *testing.T) {
 	}
 }
 
+// It reads what lies in parts, also where a base refers to it.
+func TestReaderElsewhereReadsParts(t *testing.T) {
+	source, store := dividedPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	dir, said, err := readElsewhere(t, store)
+	require.NoError(t, err, said)
+	requireSame(t, source.dir, dir)
+
+	_, err = replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	source.churn(2, 3, 100)
+	require.NoError(t, source.pushDivided(store))
+	prune(t, store, remote.PruneOptions{KeepVersions: 2, Delete: true})
+	dir, said, err = readElsewhere(t, store)
+	require.NoError(t, err, said)
+	assert.Equal(t, "1 3", said)
+	assert.Equal(t, liveFiles(t, source.dir, 3), liveFiles(t, dir, 3))
+
+	spoil(t, store, keysWith(t, store, "/part-")[0], func([]byte) []byte { return read(t, store, keysWith(t, store, "/part-")[1]) })
+	_, said, err = readElsewhere(t, store)
+	require.Error(t, err, said)
+}
+
 func pushed(push func(storage.Reader)) storage.Reader {
 	store := storage.NewMemory()
 	push(store)

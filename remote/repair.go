@@ -55,7 +55,7 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	for _, m := range append(unlinked, above...) {
 		left, err := s.leftover(ctx, m)
 		if err == nil && remove && left.Foreign {
-			err = s.store.deleter.Delete(ctx, left.Key)
+			err = s.removeBundle(ctx, m)
 			left.Removed = err == nil
 		}
 		if err != nil {
@@ -64,6 +64,20 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		found = append(found, left)
 	}
 	return found, nil
+}
+
+// removeBundle removes a bundle, and then its parts.
+func (s *session) removeBundle(ctx context.Context, m bundle.Manifest) error {
+	v := deltalog.Version(m.Versions[0].Version)
+	if err := s.store.deleter.Delete(ctx, bundleKey(v)); err != nil {
+		return err
+	}
+	for _, p := range m.Parts {
+		if err := s.store.deleter.Delete(ctx, partKey(v, p.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // linkedEnd follows the chain of hashes through the newest bundles of the segment

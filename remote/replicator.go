@@ -137,10 +137,15 @@ type BundleCodec interface {
 	// EncodeBase and DecodeBase do the same for bases.
 	EncodeBase(ctx context.Context, w io.Writer, b bundle.Base, open bundle.OpenFunc) (bundle.Base, error)
 	DecodeBase(ctx context.Context, r io.Reader, put bundle.PutFunc) (bundle.Base, error)
-	// ReadManifest and ReadBase read only what describes an object of size bytes.
+	// EncodePart and DecodePart do the same for parts, whose files the caller has
+	// measured already.
+	EncodePart(ctx context.Context, w io.Writer, p bundle.Part, open bundle.OpenFunc) (bundle.Part, error)
+	DecodePart(ctx context.Context, r io.Reader, put bundle.PutFunc) (bundle.Part, error)
+	// ReadManifest, ReadBase and ReadPart read only what describes an object of size bytes.
 	// They wrap bundle.ErrNoPlace if that takes reading all of it.
 	ReadManifest(ctx context.Context, size int64, open bundle.RangeFunc) (bundle.Manifest, error)
 	ReadBase(ctx context.Context, size int64, open bundle.RangeFunc) (bundle.Base, error)
+	ReadPart(ctx context.Context, size int64, open bundle.RangeFunc) (bundle.Part, error)
 	// Extract reads single files out of a part of a bundle or base that begins
 	// at byte at. It wraps bundle.ErrNoPlace if they are not where they should be.
 	Extract(ctx context.Context, r io.Reader, at int64, files []bundle.File, put bundle.PutFunc) error
@@ -156,6 +161,8 @@ type Replicator struct {
 	log   *slog.Logger
 	turn  chan struct{} // holds a token while no call moves versions
 	group *group        // of a Multi; nil: alone
+
+	partSize int64 // see defaultPartSize; tests have smaller ones
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 	newest  sighting // likewise
@@ -186,7 +193,7 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode}
+	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize}
 	r.turn <- struct{}{}
 	return r, nil
 }

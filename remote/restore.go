@@ -103,7 +103,7 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 		if err = errors.Join(rerr, gctx.Err()); err != nil {
 			break
 		}
-		if len(next) > 0 && (next[0].Version != e.Version || next[0].InBase != e.InBase) {
+		if len(next) > 0 && !sameObject(next[0], e) {
 			fetch()
 		}
 		next = append(next, e)
@@ -123,13 +123,27 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 	return at(v, baseKey(v), err)
 }
 
+// sameObject reports whether two files lie in one object.
+func sameObject(a, b bundle.IndexEntry) bool {
+	return a.Version == b.Version && a.InBase == b.InBase && a.Part == b.Part
+}
+
+// objectOf returns the object that holds a file.
+func (s *session) objectOf(e bundle.IndexEntry) object {
+	v := deltalog.Version(e.Version)
+	switch {
+	case e.InBase:
+		return object{version: v, Info: storage.Info{Key: baseKey(v), Size: -1}}
+	case e.Part != "":
+		return partAt(v, bundle.PartRef{Name: e.Part, Size: -1})
+	}
+	return s.bundle(v)
+}
+
 // fetchLive fetches the files that lie in one object.
 func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle.IndexEntry) error {
 	from := deltalog.Version(entries[0].Version)
-	o := s.bundle(from)
-	if entries[0].InBase {
-		o = object{version: from, Info: storage.Info{Key: baseKey(from), Size: -1}}
-	}
+	o := s.objectOf(entries[0])
 	var wanted []bundle.File
 	for _, e := range entries {
 		there, err := s.hasFile(ctx, place.table, e.File)
@@ -143,7 +157,10 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 	st := place.own
 	if !entries[0].InBase || from != place.version {
 		st = s.newStaging(place.table)
-		if err := s.stageFiles(ctx, st, o, entries[0].InBase, wanted); err != nil {
+		if err := s.stageFiles(ctx, st, o, entries[0], wanted); err != nil {
+			if entries[0].Part != "" {
+				err = partGone(err)
+			}
 			return at(from, o.Key, err)
 		}
 	}
@@ -177,9 +194,9 @@ func (s *session) hasFile(ctx context.Context, table LogApplier, want bundle.Fil
 	return bundle.Digest(h.Sum(nil)) == want.SHA256, err
 }
 
-// stageFiles stages files out of one object: in few ranges if their places are
+// stageFiles stages files out of one object, that of in: in few ranges if their places are
 // right, else by reading all of it.
-func (s *session) stageFiles(ctx context.Context, st *staging, o object, isBase bool, files []bundle.File) error {
+func (s *session) stageFiles(ctx context.Context, st *staging, o object, in bundle.IndexEntry, files []bundle.File) error {
 	spans, unplaced := spansOf(files)
 	for _, f := range unplaced {
 		if f.Size == 0 {
@@ -193,7 +210,7 @@ func (s *session) stageFiles(ctx context.Context, st *staging, o object, isBase 
 		return err
 	}
 	s.log.Warn("places are unknown or wrong, reading the whole object", logKey, o.Key, logError, err)
-	return s.stageWhole(ctx, o, isBase, files, st.put)
+	return s.stageWhole(ctx, o, in, files, st.put)
 }
 
 func anyContent(files []bundle.File) bool {
@@ -223,25 +240,22 @@ func (s *session) stageSpans(ctx context.Context, o object, spans []span, stage 
 }
 
 // stageWhole stages the wanted files out of all members of an object.
-func (s *session) stageWhole(ctx context.Context, o object, isBase bool, files []bundle.File, stage bundle.PutFunc) error {
+func (s *session) stageWhole(ctx context.Context, o object, in bundle.IndexEntry, files []bundle.File, stage bundle.PutFunc) error {
 	wanted := make(map[string]bool, len(files))
 	for _, f := range files {
 		wanted[f.Path] = true
 	}
-	put := func(ctx context.Context, m bundle.Member, r io.Reader) error {
-		if !wanted[m.Path] {
-			_, err := io.Copy(io.Discard, r)
-			return err
-		}
-		return stage(ctx, m, r)
-	}
+	put := only(wanted, stage)
 	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
 		return err
 	}
-	if isBase {
+	switch {
+	case in.InBase:
 		_, err = s.opts.Codec.DecodeBase(ctx, r, put)
-	} else {
+	case in.Part != "":
+		_, err = s.opts.Codec.DecodePart(ctx, r, put)
+	default:
 		_, err = s.opts.Codec.Decode(ctx, r, put)
 	}
 	if cerr := r.Close(); err == nil {

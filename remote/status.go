@@ -151,7 +151,7 @@ type VersionInfo struct {
 	// Bundle is the version in the key of the bundle that carries it, which may
 	// carry several.
 	Bundle deltalog.Version `json:"bundle"`
-	Size   int64            `json:"size"`   // bytes of that bundle
+	Size   int64            `json:"size"`   // bytes of that bundle, without its parts
 	Stored time.Time        `json:"stored"` // when it was, by the clock of the service
 }
 

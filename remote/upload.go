@@ -73,7 +73,7 @@ func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, er
 	if err != nil {
 		return 0, at(p.first(), key, err)
 	}
-	p.stored, p.packed = src.done, src.sent
+	p.stored, p.packed = src.done, src.sent+p.partBytes
 	s.recordAll(src.done.Versions)
 	s.log.Info("pushed", logVersion, p.first(), logLast, p.last())
 	return p.last(), nil
@@ -132,6 +132,9 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 // stores are pushed to, one packing serves all that want the same bundle. free is to
 // be called when it is not read any more.
 func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.Manifest], free func(), err error) {
+	if err := s.divide(ctx, p); err != nil {
+		return nil, nil, err
+	}
 	src = s.packer(ctx, p)
 	if s.group != nil {
 		if free, err := s.group.share(ctx, s, p, src); free != nil || err != nil {

@@ -119,7 +119,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}, parts: map[string]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -139,6 +139,7 @@ type verifier struct {
 
 	chain   chain
 	damaged map[deltalog.Version]bool // bundles that cannot be read, by key
+	parts   map[string]bool           // keys of those that bundles name
 	table   *tableCheck               // nil: there is no table
 }
 
@@ -193,6 +194,7 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) e
 	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
 		return err
 	}
+	v.lookForParts(l.parts)
 	v.chain.finish()
 	v.lookAtHead(h)
 	for _, pin := range l.pins {
@@ -221,6 +223,7 @@ type looked struct {
 	object
 	manifest bundle.Manifest
 	needs    []need // that the bundle itself does not meet; known only if it was read
+	badParts []badPart
 	read     bool
 	err      error
 }
@@ -232,7 +235,14 @@ func (v *verifier) lookAtBundles(ctx context.Context, bundles []object) error {
 	if v.want.Data {
 		limit = v.opts.Concurrency
 	}
-	return inOrder(ctx, limit, bundles, v.lookAtBundle, func(b looked) error {
+	look := func(ctx context.Context, o object) looked {
+		b := v.lookAtBundle(ctx, o)
+		if b.err == nil {
+			v.lookAtParts(ctx, &b)
+		}
+		return b
+	}
+	return inOrder(ctx, limit, bundles, look, func(b looked) error {
 		if b.err != nil {
 			if !v.found.damage(b.version, b.Key, b.err) {
 				return b.err
@@ -240,6 +250,9 @@ func (v *verifier) lookAtBundles(ctx context.Context, bundles []object) error {
 			v.damaged[b.version] = true
 			v.chain.unreadable(b.object)
 			return nil
+		}
+		if err := v.takeParts(b); err != nil {
+			return err
 		}
 		if !v.chain.add(b.manifest) {
 			return nil // no part of the history

@@ -111,7 +111,7 @@ func (s *verifyState) get(o object) *verifiedBundle {
 
 // add notes a bundle that was read and is good.
 func (s *verifyState) add(b looked) error {
-	if s == nil || !b.read {
+	if s == nil || !b.read || len(b.badParts) > 0 {
 		return nil
 	}
 	digest, err := manifestDigest(b.manifest)

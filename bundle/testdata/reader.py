@@ -2,8 +2,7 @@
 """Restores a Delta table from a sluice store in a folder: reader.py STORE TABLE [VERSION]
 
 Written from FORMAT.md and nothing else, to show that it suffices. It is not made for large
-tables: a bundle is held in memory. Needs Python 3.11 and the program zstd.
-"""
+tables: a bundle is held in memory. Needs Python 3.11 and the program zstd."""
 import datetime, hashlib, io, json, os, re, shutil, subprocess, sys, tarfile, unicodedata
 
 def require(true, text):
@@ -37,6 +36,8 @@ def check_path(f):
 
 def unpack(raw, last_name, listing):
     """The contents of the members by path, and the document that describes them."""
+    mark = re.match(rb"\x5f\x2a\x4d\x18....sluice format (\d+)", raw, re.DOTALL)  # F1
+    require(not mark or int(mark[1]) == 1, "a later format, this program reads 1")
     plain = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True).stdout
     archive = tarfile.open(fileobj=io.BytesIO(plain))
     members = [(m.name, archive.extractfile(m).read()) for m in archive if m.isreg() or require(False, f"{m.name} is no file")]
@@ -52,7 +53,7 @@ def checked(f, content):
 def bundle_files(doc):
     for v in doc["versions"]:
         require(v["commit"]["path"] == f"_delta_log/{v['version']:020}.json", "path of a commit")
-    return [f for v in doc["versions"] for f in [*map(check_path, v["files"]), v["commit"]]]
+    return [f for v in doc["versions"] for f in [*map(check_path, v["files"]), v["commit"]] if "part" not in f]
 
 class Store:
     def __init__(self, folder):
@@ -75,7 +76,14 @@ class Store:
 
     def bundle(self, first):
         if first not in self.read:  # only the last one is kept
-            self.read = {first: unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)}
+            contents, doc = unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)
+            for name in (p["name"] for p in doc.get("parts", [])):
+                files = [f for v in doc["versions"] for f in v["files"] if f.get("part") == name]
+                lines = "".join(f"{f['size']} {f['sha256']} {f['path']}\0" for f in files)
+                require(hashlib.sha256(lines.encode()).hexdigest()[:32] == name, f"part {name} has another name")
+                part = f"version-{first:06}/part-{name}"
+                contents |= unpack(self.get(f"backups/{part}.tar.zst"), f".sluice/{part}.json", lambda _: files)[0]
+            self.read = {first: (contents, doc)}
         return self.read[first]
 
     def base(self, version):
@@ -123,8 +131,7 @@ def put_base(store, version):
 
 def restore(store, target):
     """Rebuilds the table in the current folder; returns its first and its last version."""
-    begins = version = store.identity["first_version"]
-    digest = None
+    begins, digest, version = store.identity["first_version"], None, store.identity["first_version"]
     if store.floor is not None:
         begins, digest, version = store.floor, put_base(store, store.floor), store.floor + 1
     while version <= target:
@@ -136,9 +143,8 @@ def restore(store, target):
             begins, digest, version = begins_anew, put_base(store, begins_anew), begins_anew + 1
         for v in (v for v in versions if v["version"] <= target):
             require((v["version"], v["previous"]) == (version, digest), f"version {version} does not follow")
-            for f in v["files"]:
-                put(f["path"], contents[f["path"]])
-            put(v["commit"]["path"], contents[v["commit"]["path"]], v["modified"])
+            for f in [*v["files"], v["commit"]]:
+                put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)
             digest, version = v["commit"]["sha256"], version + 1
     return begins, version - 1
 

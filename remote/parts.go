@@ -1,0 +1,127 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// A part is an object beside a bundle that holds some of its files
+// (bundle/FORMAT.md, "Parts"). The bundle says which, so nobody looks for parts
+// but who makes them and who cleans up.
+
+// partAt is a part of the bundle that begins with version v.
+func partAt(v deltalog.Version, p bundle.PartRef) object {
+	return object{version: v, Info: storage.Info{Key: partKey(v, p.Name), Size: p.Size}}
+}
+
+// decodePart streams a part through the codec, and makes sure that it is the one
+// which was asked for.
+func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.PartRef, put bundle.PutFunc) (is bundle.Part, err error) {
+	o := partAt(v, p)
+	r, err := s.store.Open(ctx, o.Key, 0, o.Size)
+	if err != nil {
+		return is, at(v, o.Key, err)
+	}
+	is, err = s.opts.Codec.DecodePart(ctx, r, put)
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = checkPart(is, v, p.Name)
+	}
+	return is, at(v, o.Key, err)
+}
+
+// peekPart reads what a part says of itself and, if it can, nothing else of it.
+func (s *session) peekPart(ctx context.Context, o object, name string) (bundle.Part, error) {
+	is, err := s.opts.Codec.ReadPart(ctx, o.Size, s.ranges(o))
+	if errors.Is(err, bundle.ErrNoPlace) {
+		return s.decodePart(ctx, o.version, bundle.PartRef{Name: name, Size: o.Size}, discarded)
+	}
+	if err == nil {
+		err = checkPart(is, o.version, name)
+	}
+	return is, at(o.version, o.Key, err)
+}
+
+// checkPart makes sure that a part lies where it belongs.
+func checkPart(is bundle.Part, v deltalog.Version, name string) error {
+	if got := bundle.PartName(is.Files); is.Version != int64(v) || got != name {
+		return fmt.Errorf("%w: it is part %s of version %d", ErrCorrupt, got, is.Version)
+	}
+	return nil
+}
+
+// partGone says that a part which a bundle names is not there. That is damage,
+// and must not be taken for a version that is not there.
+func partGone(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("%w: the bundle names it, but it is not there: %s", ErrCorrupt, err)
+	}
+	return err
+}
+
+// parts takes in the files of a bundle that are wanted and lie in its parts,
+// several parts at once.
+func (b *incoming) parts(m bundle.Manifest) error {
+	group, ctx := errgroup.WithContext(b.ctx)
+	group.SetLimit(b.s.opts.Concurrency)
+	for _, p := range m.Parts {
+		wanted, err := b.wantedOf(ctx, m, p.Name)
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			_, err := b.s.decodePart(ctx, deltalog.Version(m.Versions[0].Version), p, only(wanted, b.staged.put))
+			return partGone(err)
+		})
+	}
+	return group.Wait()
+}
+
+// wantedOf returns the paths of the files that are wanted of a part.
+func (b *incoming) wantedOf(ctx context.Context, m bundle.Manifest, part string) (map[string]bool, error) {
+	wanted := map[string]bool{}
+	for _, v := range m.Versions {
+		for _, f := range v.Files {
+			if f.Part != part {
+				continue
+			}
+			is, err := b.wants(ctx, deltalog.Version(v.Version), f.Path)
+			if err != nil {
+				return nil, err
+			}
+			if is {
+				wanted[f.Path] = true
+			}
+		}
+	}
+	return wanted, nil
+}
+
+// discarded reads over a member, which checks it.
+func discarded(_ context.Context, _ bundle.Member, r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// only passes on what is wanted, and reads over the rest.
+func only(wanted map[string]bool, put bundle.PutFunc) bundle.PutFunc {
+	return func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		if !wanted[m.Path] {
+			return discarded(ctx, m, r)
+		}
+		return put(ctx, m, r)
+	}
+}
