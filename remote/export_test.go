@@ -1,5 +1,19 @@
 package remote
 
+import (
+	"context"
+	"io"
+)
+
 // SetPartSize makes r divide commits of more than n bytes, so that a test need not
 // make one of a GiB.
 func SetPartSize(r *Replicator, n int64) { r.partSize = n }
+
+// SetRangeSize makes r read objects in ranges of n bytes.
+func SetRangeSize(r *Replicator, n int64) { r.rangeSize = n }
+
+// OpenFunc opens n bytes of an object from byte off on, or all if n is negative.
+type OpenFunc = func(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
+
+// Opener returns what one call on r opens large objects with.
+func Opener(r *Replicator) OpenFunc { return r.newSession("test").open }

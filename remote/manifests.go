@@ -60,7 +60,7 @@ func (s *session) readManifest(ctx context.Context, o object) (bundle.Manifest, 
 
 // decode streams a bundle through the codec.
 func (s *session) decode(ctx context.Context, o object, put bundle.PutFunc) (bundle.Manifest, error) {
-	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
+	r, err := s.open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
 		return bundle.Manifest{}, at(o.version, o.Key, err)
 	}

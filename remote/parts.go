@@ -26,7 +26,7 @@ func partAt(v deltalog.Version, p bundle.PartRef) object {
 // which was asked for.
 func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.PartRef, put bundle.PutFunc) (is bundle.Part, err error) {
 	o := partAt(v, p)
-	r, err := s.store.Open(ctx, o.Key, 0, o.Size)
+	r, err := s.open(ctx, o.Key, 0, o.Size)
 	if err != nil {
 		return is, at(v, o.Key, err)
 	}

@@ -162,7 +162,8 @@ type Replicator struct {
 	turn  chan struct{} // holds a token while no call moves versions
 	group *group        // of a Multi; nil: alone
 
-	partSize int64 // see defaultPartSize; tests have smaller ones
+	partSize  int64 // see defaultPartSize; tests have smaller ones
+	rangeSize int64 // see defaultRangeSize, likewise
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 	newest  sighting // likewise
@@ -193,7 +194,7 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize}
+	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize}
 	r.turn <- struct{}{}
 	return r, nil
 }

@@ -60,7 +60,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 // fetchBase stages what the base of version v carries and leaves its index in
 // the file, ready to be read.
 func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, index *os.File) (bundle.Base, error) {
-	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
+	r, err := s.open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return bundle.Base{}, err
 	}
@@ -224,7 +224,7 @@ func anyContent(files []bundle.File) bool {
 
 func (s *session) stageSpans(ctx context.Context, o object, spans []span, stage bundle.PutFunc) error {
 	for _, sp := range spans {
-		r, err := s.store.Open(ctx, o.Key, o.off+sp.off, sp.n)
+		r, err := s.open(ctx, o.Key, o.off+sp.off, sp.n)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (s *session) stageWhole(ctx context.Context, o object, in bundle.IndexEntry
 		wanted[f.Path] = true
 	}
 	put := only(wanted, stage)
-	r, err := s.store.Open(ctx, o.Key, o.off, o.Size)
+	r, err := s.open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,12 @@ const (
 // requests counted, and its report.
 type session struct {
 	*Replicator
-	store *access
-	log   *slog.Logger
-	start time.Time
-	packs map[deltalog.Version]object // bundles in packs, as far as a listing told
-	fresh bool                        // there is no file yet where init works
+	store     *access
+	transfers *transfers
+	log       *slog.Logger
+	start     time.Time
+	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told
+	fresh     bool                        // there is no file yet where init works
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:
 	live        map[string]bool   // paths live at liveVersion; nil until asked for
@@ -50,6 +51,7 @@ func (r *Replicator) newSession(op string) *session {
 	return &session{
 		Replicator: r,
 		store:      newAccess(r.store),
+		transfers:  newTransfers(r.opts, r.rangeSize),
 		log:        r.opts.Logger.With("op", op),
 		start:      r.opts.Clock(),
 		report:     Report{Mode: op},
