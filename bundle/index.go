@@ -95,6 +95,9 @@ func parseEntry(line []byte) (IndexEntry, error) {
 	if err := checkNames(line); err != nil {
 		return e, err
 	}
+	if err := checkEscapes(line); err != nil {
+		return e, err
+	}
 	if e.Version < 0 {
 		return e, corruptf("file %q in version %d", e.Path, e.Version)
 	}

@@ -49,6 +49,9 @@ func parseLast(raw []byte, v any) error {
 	if err := checkNames(raw); err != nil {
 		return err
 	}
+	if err := checkEscapes(raw); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		return asCorrupt(err)
 	}

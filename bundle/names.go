@@ -3,6 +3,9 @@ package bundle
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"unicode"
+	"unicode/utf16"
 )
 
 // checkNames refuses, in raw, which is valid JSON, objects that two readers could
@@ -164,4 +167,42 @@ func unquote(raw []byte) ([]byte, error) {
 		return nil, asCorrupt(err)
 	}
 	return []byte(s), nil
+}
+
+// checkEscapes refuses, in raw, which is valid JSON, an escape of one half of a
+// surrogate pair: what that means every reader decides for itself.
+func checkEscapes(raw []byte) error {
+	for {
+		at := bytes.IndexByte(raw, '\\')
+		if at < 0 {
+			return nil
+		}
+		raw = raw[at:]
+		first, escaped := escapedUnit(raw)
+		if !escaped {
+			raw = raw[2:]
+			continue
+		}
+		raw = raw[unitSize:]
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		second, escaped := escapedUnit(raw)
+		if !escaped || utf16.DecodeRune(first, second) == unicode.ReplacementChar {
+			return corruptf("an escape of half a character: \\u%x", first)
+		}
+		raw = raw[unitSize:]
+	}
+}
+
+// unitSize is how many bytes an escaped unit of UTF-16 takes.
+const unitSize = len(`\u1234`)
+
+// escapedUnit returns the unit of UTF-16 whose escape raw begins with, if it does.
+func escapedUnit(raw []byte) (unit rune, ok bool) {
+	if !bytes.HasPrefix(raw, []byte(`\u`)) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(raw[2:unitSize]), 16, 16)
+	return rune(n), err == nil
 }

@@ -37,6 +37,20 @@ func TestCheckNames(t *testing.T) {
 	}
 }
 
+func TestCheckEscapes(t *testing.T) {
+	for raw, ok := range map[string]bool{
+		`{}`: true, `"\\ud800"`: true, `"\u00e9\n\/"`: true, `"\ud83d\ude00"`: true, `"\uD83D\uDE00x"`: true, `["\\","\ud83d\ude00"]`: true,
+		`"\ud83d"`: false, `"\ud83dx"`: false, `"\ude00"`: false, `"\ud83d\\ude00"`: false, `"\ud83d\ud83d"`: false, `"\ud83d\n"`: false, `{"\ude00":1}`: false,
+	} {
+		require.True(t, json.Valid([]byte(raw)), raw)
+		if err := checkEscapes([]byte(raw)); ok {
+			assert.NoError(t, err, raw)
+		} else {
+			assert.ErrorIs(t, err, ErrCorrupt, raw)
+		}
+	}
+}
+
 // FuzzCheckNames compares with the tokens of encoding/json.
 func FuzzCheckNames(f *testing.F) {
 	for _, s := range []string{`{"a":{"b":[1,"x",{}]},"a":1}`, `{"metadata":{"A":"\ud800"}}`, ` [ 1 , -2e3,{ "A" :null } ] `} {

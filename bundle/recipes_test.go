@@ -294,6 +294,12 @@ func manifestRecipes(all map[string]recipe) {
 	all["m1-garbage"] = edited("M1", "corrupt", "garbage behind the value", func(s string) string { return s + "\n}" })
 	all["m1-cut"] = edited("M1", "corrupt", "cut short", func(s string) string { return s[:len(s)-1] })
 	all["m1-not-utf8"] = edited("M1", "corrupt", "a byte that is not UTF-8", func(s string) string { return strings.Replace(s, `"writer":{`, `"writer":{"host":"`+"\xff"+`"`, 1) })
+	for name, half := range map[string]string{"low": `\udc00`, "high": `\ud800`, "wrong-order": `\udc00\ud800`} {
+		all["m1-surrogate-"+name] = edited("M1", "corrupt", "an escape of half a character", func(s string) string {
+			return strings.Replace(s, `"writer":{`, `"writer":{"host":"`+half+`"`, 1)
+		})
+	}
+	all["m4-exponent"] = edited("M4", "corrupt", "a whole number with an exponent", func(s string) string { return strings.Replace(s, `"size":12`, `"size":12e0`, 1) })
 	all["m2-newer"] = bad("M2", "unsupported", "format 2", func(f *forgery) { f.manifest["format"] = 2 })
 	all["m2-newer-and-odd"] = text("M2", "unsupported", "format 7, of which nothing else is known", `{"format":7,"versions":"elsewhere","Odd":1}`)
 	all["m2-none"] = bad("M2", "corrupt", "no format", func(f *forgery) { delete(f.manifest, "format") })
