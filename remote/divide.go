@@ -37,7 +37,7 @@ func (s *session) divide(ctx context.Context, p *plan) error {
 		}
 	}
 	d.version.Files = append(append(d.divided, d.left...), d.kept...)
-	p.parts, p.partBytes = d.parts, d.sent
+	p.parts, p.partBytes, p.size = d.parts, d.sent, p.size-d.taken
 	return nil
 }
 
@@ -50,6 +50,7 @@ type division struct {
 	kept    []bundle.File // that stay in the bundle
 	divided []bundle.File // that lie in parts, in the order of these
 	parts   []bundle.PartRef
+	taken   int64 // bytes of the files that lie in parts
 	sent    int64 // bytes of the parts, also of those that were there
 }
 
@@ -147,6 +148,7 @@ func (d *division) take(is bundle.Part, size int64) {
 	for _, f := range is.Files {
 		f.Part = name
 		d.divided = append(d.divided, f)
+		d.taken += f.Size
 	}
 	d.parts = append(d.parts, bundle.PartRef{Name: name, Size: size})
 	d.sent += size

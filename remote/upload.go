@@ -130,7 +130,8 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 
 // newSource packs a small bundle at once, a large one while it is read; where several
 // stores are pushed to, one packing serves all that want the same bundle. free is to
-// be called when it is not read any more.
+// be called when it is not read any more. What a large one leaves to parts is stored
+// before.
 func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.Manifest], free func(), err error) {
 	if err := s.divide(ctx, p); err != nil {
 		return nil, nil, err
