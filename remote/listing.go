@@ -104,13 +104,21 @@ func (l *listing) take(info storage.Info) {
 }
 
 // packedUpTo returns the last version of the packs that follow each other from the
-// first on, negative if there is none.
+// beginning of what is needed, negative if there is none. Where that is not known to
+// be version 0 or the floor, bundles that no pack has may lie below.
 func (l *listing) packedUpTo() deltalog.Version {
-	last := deltalog.Version(-1)
+	needed := deltalog.Version(0)
+	if len(l.pins) == 0 {
+		needed = l.floor()
+	}
+	last := needed - 1
 	for _, x := range l.indexes {
-		if last < 0 || x.version <= last+1 {
+		if x.version <= last+1 {
 			last = max(last, x.last)
 		}
+	}
+	if last < needed {
+		return -1
 	}
 	return last
 }

@@ -107,6 +107,37 @@ func TestConsolidate(t *testing.T) {
 	requireSame(t, source.dir, restored(t, store))
 }
 
+// Bundles that no pack takes, and that lie below the first pack, are still found. A
+// random simulation found it: seed 1795664548655552711.
+func TestBundlesBelowTheFirstPack(t *testing.T) {
+	t.Run("a large one", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		source.append(noise(1, 3<<20))
+		for i := range 20 {
+			source.append(fmt.Sprint(i))
+		}
+		source.pushSingly(store)
+		require.Equal(t, 20, consolidate(t, store).Bundles)
+		requireSame(t, source.dir, restored(t, store))
+		prune(t, store, remote.PruneOptions{Delete: true, Grace: -1})
+		requireSame(t, source.dir, restored(t, store))
+	})
+	t.Run("before a gap", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		source.churn(2, 3, 100)
+		source.mustPush(store)
+		source.churn(6, 3, 100)
+		source.cleanUp(5)
+		source.pushSingly(store)
+		require.Equal(t, 3, consolidate(t, store).Bundles)
+		target := deltalog.Version(1)
+		dir := filepath.Join(t.TempDir(), "replica")
+		_, err := replicator(t, dir, store, &remote.Options{Target: &target}).Init(t.Context())
+		require.NoError(t, err)
+		requireSpan(t, dir, 0, 1)
+	})
+}
+
 // Bundles within others have no place in a pack, and go with what it took over. A
 // random simulation found it: seed 1795659926832711154.
 func TestConsolidateOverlappingBundles(t *testing.T) {
