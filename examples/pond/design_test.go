@@ -249,6 +249,7 @@ func (d *design) configuration(t *testing.T, block string) {
 	if _, inner, found := strings.Cut(plain, "remote:\n"); found {
 		plain = regexp.MustCompile(`(?m)^  `).ReplaceAllString(inner, "")
 	}
+	plain = d.withPlaces(t, plain)
 	wrapped := "remote:\n" + regexp.MustCompile(`(?m)^`).ReplaceAllString(plain, "  ")
 	for form, text := range map[string]string{"plain": plain, "wrapped": wrapped} {
 		t.Run(form, func(t *testing.T) {
@@ -261,9 +262,32 @@ func (d *design) configuration(t *testing.T, block string) {
 			require.NoError(t, err, text)
 			file := filepath.Join(t.TempDir(), "config.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			if len(c.Replicas) > 0 { // the library has them, a pond has a node for each
+				require.Len(t, c.Replicas, 2)
+				_, _, errOut := try(t, "", "mknod", "remote", "/etc/system.d/20-more", "--config-path", file, "--pond-path", d.source)
+				require.Contains(t, errOut, "replicas: make a node for each store")
+				return
+			}
 			d.use(t, c, file)
 		})
 	}
+}
+
+var replica = regexp.MustCompile(`(?m)^( *)- region: (\S+)\n`)
+
+// withPlaces completes the replicas of the document, of which it says only in what
+// region they are.
+func (d *design) withPlaces(t *testing.T, text string) string {
+	if !replica.MatchString(text) {
+		return text
+	}
+	const place = "storage_type: s3\nbucket: my-pond-backups\n"
+	text = replica.ReplaceAllString(text, "${1}- prefix: ${2}\n${1}  storage_type: s3\n${1}  bucket: my-pond-backups\n")
+	if d.bucket == "" {
+		text = regexp.MustCompile(`- prefix:.*\n *`).ReplaceAllString(text, "- ")
+		text = strings.ReplaceAll(text, "- storage_type: s3", "- storage_type: local\n    path: "+d.dir)
+	}
+	return d.replaced(t, place+text)
 }
 
 // use does with a configuration what its mode is for.
