@@ -34,7 +34,7 @@ func (w *World) pushAll(t *trouble, troubled int) (string, error) {
 	if err != nil {
 		return "push to both", err
 	}
-	reports, err := m.Push(t.ctx)
+	reports, _ := m.Push(t.ctx) // each report has its own error
 	what := fmt.Sprintf("push to both, trouble at %d:", troubled)
 	for i, s := range stocks {
 		what += fmt.Sprintf(" %s%s;", reports[i].Name, outcome(reports[i].Report, reports[i].Err))
