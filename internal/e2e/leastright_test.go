@@ -196,12 +196,14 @@ func TestDeniedIsNotEmpty(t *testing.T) {
 	writeTable(t, table, 0, 2, 100)
 	pusher := g.as("pusher", "locked")
 	must(t, pusher.env, "push", table, pusher.url)
+	replica := filepath.Join(t.TempDir(), "replica")
+	must(t, pusher.env, "init", replica, pusher.url)
 	writeTable(t, table, 2, 1, 100)
 	for _, user := range []string{"nobody", "lister", "reader"} {
 		denied := g.as(user, "locked")
 		for _, args := range [][]string{
 			{"init", filepath.Join(t.TempDir(), "new"), denied.url}, {"push", table, denied.url},
-			{"pull", table, denied.url}, {"status", table, denied.url}, {"versions", denied.url},
+			{"pull", replica, denied.url}, {"status", table, denied.url}, {"versions", denied.url},
 		} {
 			code, out := sluice(t, denied.env, args...)
 			switch what := user + " " + args[0]; what {
