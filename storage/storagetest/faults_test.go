@@ -31,7 +31,7 @@ var faults = map[string]struct {
 	"keeps half":                {"create/failing_reader", faulty{create: keepHalf}},
 	"keeps half at end of ctx":  {"create/ctx", faulty{create: keepHalf}},
 	"believes any size":         {"create/wrong_size", faulty{create: anySize}},
-	"holds on to the reader":    {"create/reader_let_go", faulty{create: readLate}},
+	"holds on to the reader":    {"create/reader_let_go", readLate()},
 	"lists backwards":           {"list/order", faulty{list: backwards}},
 	"lists one page":            {"list/many", faulty{list: onePage}},
 	"lists after itself":        {"list/prefix_and_after", faulty{list: inclusive}},
@@ -170,18 +170,25 @@ func anySize(ctx context.Context, s memory, key string, r io.Reader, _ int64) er
 	return s.Create(ctx, key, r, -1)
 }
 
-// readLate reads on after it has returned an error.
-func readLate(ctx context.Context, s memory, key string, r io.Reader, size int64) error {
-	if key != "taken" || size >= 0 {
-		return s.Create(ctx, key, r, size)
+// readLate returns a store that keeps the reader of a Create that came too late, and
+// reads on when it is asked for something else.
+func readLate() faulty {
+	var held io.Reader
+	return faulty{
+		create: func(ctx context.Context, s memory, key string, r io.Reader, size int64) error {
+			if key != "taken" || size >= 0 {
+				return s.Create(ctx, key, r, size)
+			}
+			held = r
+			return storage.ErrExists
+		},
+		open: func(ctx context.Context, s memory, key string, off, n int64) (io.ReadCloser, error) {
+			if held != nil {
+				_, _ = held.Read(make([]byte, 100)) // that it reads is the fault, not what
+			}
+			return s.Open(ctx, key, off, n)
+		},
 	}
-	go func() { // ends with the process, which is there for this fault alone
-		for {
-			_, _ = r.Read(make([]byte, 100)) // its end is no reason to stop: the test may not have looked yet
-			runtime.Gosched()
-		}
-	}()
-	return storage.ErrExists
 }
 
 func backwards(all []storage.Info, _ string) []storage.Info {
