@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -52,11 +51,9 @@ func TestLargeCommit(t *testing.T) {
 		{"push", source, "file://" + store}, {"init", replica, "file://" + store}, {"verify", "--data", replica, "file://" + store},
 	} {
 		cmd := command(t, nil, args...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		t.Logf("%s: peak %d MiB, CPU %v", args[0], usage.Maxrss>>10, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-		assert.Less(t, usage.Maxrss<<10, int64(bound), args[0])
+		peak := runPeak(t, cmd)
+		t.Logf("%s: peak %d MiB, CPU %v", args[0], peak>>20, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+		assert.Less(t, peak, int64(bound), args[0])
 	}
 	after := partFiles(t, store)
 	require.Len(t, after, gib)

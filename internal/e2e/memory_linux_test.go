@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,10 +30,7 @@ func TestPeakMemory(t *testing.T) {
 			continue
 		}
 		for _, args := range [][]string{{"push", source, p.url}, {"init", filepath.Join(t.TempDir(), "replica"), p.url}} {
-			cmd := command(t, p.env, args...)
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 // Linux counts KiB
+			peak := runPeak(t, command(t, p.env, args...))
 			t.Logf("%s %s: peak %d MiB", name, args[0], peak>>20)
 			require.Less(t, peak, int64(bound), "%s %s", name, args[0])
 		}
