@@ -66,16 +66,16 @@ def sql(text: str) -> list[list]:
 
 
 class Maintenance(threading.Thread):
-    """Maintenance by delta-rs while the caller does something else."""
+    """Maintenance by an engine while the caller does something else."""
 
-    def __init__(self, table: str):
+    def __init__(self, work):
         super().__init__()
-        self.table, self.rounds, self.error = table, 0, None
+        self.work, self.rounds, self.error = work, 0, None
         self.begun, self.enough = threading.Event(), threading.Event()
 
     def run(self):
         try:
-            for _ in deltars.maintenance(self.table):
+            for _ in self.work:
                 self.rounds += 1
                 self.begun.set()
                 if self.enough.is_set():
@@ -86,9 +86,10 @@ class Maintenance(threading.Thread):
             self.begun.set()
 
 
-def maintain(table: str) -> None:
+def maintain(engine: str, table: str) -> None:
     """Starts maintenance and returns after the first round."""
-    running[table] = Maintenance(table)
+    by = {"deltalake": deltars, "spark": sparktables}[engine]
+    running[table] = Maintenance(by.maintenance(table))
     running[table].start()
     running[table].begun.wait()
 

@@ -3,6 +3,7 @@
 Each scenario is a generator, as in deltars.py. All tables lie at a path, without
 a catalog.
 """
+import itertools
 import os
 
 import spark
@@ -89,9 +90,11 @@ def vectors(t: str, path: str):
     yield merge(t, batch(60, 90))
     yield run(f"restore table {t} to version as of 3")
     yield run(f"optimize {t}")
+    yield run(f"delete from {t} where id = 17")
+    yield run(f"reorg table {t} apply (purge)")
     yield LOSS
     yield run(f"vacuum {t} retain 0 hours")
-    yield run(f"delete from {t} where id = 17")
+    yield run(f"delete from {t} where id = 18")
 
 
 def changes(t: str, path: str):
@@ -164,6 +167,7 @@ def widened(t: str, path: str):
         frame = spark.session().sql("select 1 a, 2 b, 9000000000 c, cast(7.1234 as decimal(12, 4)) d, named_struct('x', 3, 'added', date'2026-01-02') s, true fresh")
         frame.write.format("delta").mode("append").save(path)
     yield "append with wider types and more columns"
+    yield run(f"alter table {t} set tblproperties ('delta.feature.timestampNtz' = 'supported')")
     yield run(f"alter table {t} add columns (ts timestamp_ntz)")
     yield append(t, "(a, ts) values (1, timestamp_ntz'2026-01-02 03:04:05.123456')")
 
@@ -215,7 +219,8 @@ def multipart(t: str, path: str):
 
 def timed(t: str, path: str):
     """In-commit timestamps from the beginning."""
-    yield create(t, enableInCommitTimestamps="true", checkpointInterval="4")
+    # The cleanup goes by the times of the files, which would all be too old.
+    yield create(t, enableInCommitTimestamps="true", checkpointInterval="4", enableExpiredLogCleanup="false")
     for i in range(1, 5):
         yield append(t, batch(10 * i, 10 * i + 10))
         # Copied or restored by a tool that keeps no times: it must not matter.
@@ -280,6 +285,20 @@ def cleaned(t: str, path: str):
     yield run(f"alter table {t} set tblproperties ('delta.checkpointInterval' = '2', 'delta.enableExpiredLogCleanup' = 'true')")
     for i in range(3):
         yield append(t, batch(500 + i, 501 + i))
+    if os.path.exists(os.path.join(path, "_delta_log", f"{0:020}.json")):
+        raise AssertionError("Spark has not cleaned the log up")
+
+
+def maintenance(path: str):
+    """Round after round of new files, which the next step takes away."""
+    t = f"delta.`{path}`"
+    create(t, enableDeletionVectors="true", deletedFileRetentionDuration="interval 0 hours")
+    for i in itertools.count():
+        append(t, batch(20 * i, 20 * i + 20))
+        sql(f"delete from {t} where id < {20 * (i - 3)} or id % 3 = {i % 3}")
+        sql(f"optimize {t}")
+        sql(f"vacuum {t} retain 0 hours")
+        yield
 
 
 def at(scenario):
