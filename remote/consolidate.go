@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -61,20 +62,24 @@ func (s *session) consolidate(ctx context.Context) (done Consolidated, err error
 	if err != nil {
 		return done, err
 	}
+	var groups [][]object
 	for _, seg := range segments {
-		for _, group := range packGroups(seg.bundles) {
-			x, err := s.makePack(ctx, id, l, group)
-			if err != nil {
-				return done, err
-			}
-			if x == nil {
-				continue
-			}
-			done.Packs++
-			done.Bundles += len(x.Bundles)
-			done.Bytes += x.Size
-			s.log.Info("consolidated", logVersion, x.first(), logLast, x.last(), logKey, x.Pack)
+		groups = append(groups, packGroups(seg.bundles)...)
+	}
+	all := slices.Concat(groups...)
+	s.foreseeObjects(slices.Concat(all, all), true) // each is read, and its pack read back
+	for _, group := range groups {
+		x, err := s.makePack(ctx, id, l, group)
+		if err != nil {
+			return done, err
 		}
+		if x == nil {
+			continue
+		}
+		done.Packs++
+		done.Bundles += len(x.Bundles)
+		done.Bytes += x.Size
+		s.log.Info("consolidated", logVersion, x.first(), logLast, x.last(), logKey, x.Pack)
 	}
 	return done, nil
 }
@@ -215,7 +220,7 @@ func (s *session) readBack(ctx context.Context, x *packIndex) error {
 		return err
 	}
 	h := sha256.New()
-	n, err := io.Copy(h, r)
+	n, err := io.Copy(h, counted{r, s.portion(x.Size)})
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
@@ -331,7 +336,7 @@ func (s *session) readChecked(ctx context.Context, o object) checkedBundle {
 	if err != nil {
 		return checkedBundle{err: at(o.version, o.Key, err)}
 	}
-	m, err := s.decodeFrom(ctx, io.TeeReader(r, &raw), o, discarded)
+	m, err := s.decodeFrom(ctx, counted{io.TeeReader(r, &raw), s.portion(o.Size)}, o, discarded)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}

@@ -23,7 +23,7 @@ const defaultPartSize = 1 << 30
 // returns. Parts that a push which was cut off has left are used as they are, also
 // by another process. What fits into one object at last stays in the bundle.
 func (s *session) divide(ctx context.Context, p *plan) error {
-	d := &division{session: s, version: p.versions[0]}
+	d := &division{session: s, version: p.versions[0], portion: p.portion}
 	d.split()
 	if d.done() {
 		return nil
@@ -45,6 +45,7 @@ func (s *session) divide(ctx context.Context, p *plan) error {
 type division struct {
 	*session
 	version *versionPlan
+	portion *portion      // of the push that the version is
 	left    []bundle.File // that may go into parts
 	size    int64         // of these
 	kept    []bundle.File // that stay in the bundle
@@ -144,12 +145,13 @@ func (d *division) reuseOne(ctx context.Context, o object, name string) error {
 
 // take makes a part that is in the store one of the bundle.
 func (d *division) take(is bundle.Part, size int64) {
-	name := bundle.PartName(is.Files)
+	name, taken := bundle.PartName(is.Files), d.taken
 	for _, f := range is.Files {
 		f.Part = name
 		d.divided = append(d.divided, f)
 		d.taken += f.Size
 	}
+	d.portion.settle(d.taken - taken)
 	d.parts = append(d.parts, bundle.PartRef{Name: name, Size: size})
 	d.sent += size
 }
@@ -175,18 +177,21 @@ func (d *division) measure(ctx context.Context, f bundle.File) (bundle.File, err
 // upload creates the part that holds these files.
 func (d *division) upload(ctx context.Context, files []bundle.File) error {
 	part := bundle.Part{Writer: d.opts.Writer, Version: d.version.Version.Version, Modified: d.version.Modified}
+	size := int64(0)
 	for _, f := range files {
 		f, err := d.measure(ctx, f)
 		if err != nil {
 			return err
 		}
 		part.Files = append(part.Files, f)
+		size += f.Size
 	}
 	name := bundle.PartName(part.Files)
 	key := partKey(d.key(), name)
-	src := &packing[bundle.Part]{pack: func(w io.Writer) (bundle.Part, error) {
-		return d.opts.Codec.EncodePart(ctx, w, part, d.opener())
-	}}
+	src := &packing[bundle.Part]{portion: d.portion, stands: size}
+	src.pack = func(w io.Writer) (bundle.Part, error) {
+		return d.opts.Codec.EncodePart(ctx, w, part, d.opener(src.reading))
+	}
 	err := d.store.creator.Create(ctx, key, src, -1)
 	if cerr := src.Close(); err == nil {
 		err = cerr

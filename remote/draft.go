@@ -34,7 +34,7 @@ func (s *session) draftBase(ctx context.Context, state *deltalog.Snapshot, pos *
 	if err != nil {
 		return nil, err
 	}
-	table := s.opener()
+	table := s.opener(func() *portion { return nil })
 	d.open = func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		switch path {
 		case bundle.IndexPath(int64(v)):

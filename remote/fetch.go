@@ -107,7 +107,9 @@ func together(bundles []object) (groups [][]object) {
 // is returned with its error.
 func (f *fetcher) fetch(group []object) fetched {
 	if len(group) == 1 {
-		return f.one(group[0], func(b *incoming) (bundle.Manifest, error) { return f.s.decode(f.ctx, group[0], b.member) })
+		return f.one(group[0], func(b *incoming, of *portion) (bundle.Manifest, error) {
+			return f.s.decode(f.ctx, group[0], of, b.member)
+		})
 	}
 	first, last := group[0], group[len(group)-1]
 	r, err := f.s.store.Open(f.ctx, first.Key, first.off, last.off+last.Size-first.off)
@@ -117,8 +119,8 @@ func (f *fetcher) fetch(group []object) fetched {
 	defer r.Close() // everything is read and checked, or failed
 	var all fetched
 	for _, o := range group {
-		got := f.one(o, func(b *incoming) (bundle.Manifest, error) {
-			return f.s.decodeFrom(f.ctx, io.LimitReader(r, o.Size), o, b.member)
+		got := f.one(o, func(b *incoming, of *portion) (bundle.Manifest, error) {
+			return f.s.decodeFrom(f.ctx, counted{io.LimitReader(r, o.Size), of}, o, b.member)
 		})
 		all.versions = append(all.versions, got.versions...)
 		if all.err = got.err; all.err != nil {
@@ -129,15 +131,17 @@ func (f *fetcher) fetch(group []object) fetched {
 }
 
 // one takes in one bundle, which read streams.
-func (f *fetcher) one(o object, read func(*incoming) (bundle.Manifest, error)) fetched {
+func (f *fetcher) one(o object, read func(*incoming, *portion) (bundle.Manifest, error)) fetched {
 	b := &incoming{fetcher: f, staged: f.s.newStaging(f.table), current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
-	m, err := read(b)
+	of := f.s.portion(o.Size)
+	m, err := read(b, of)
 	if err == nil {
 		err = b.parts(m)
 	}
 	if err != nil {
 		return fetched{err: err}
 	}
+	of.finish()
 	versions, err := b.ready(m)
 	return fetched{versions, at(o.version, o.Key, err)}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
@@ -62,9 +63,12 @@ func (s *session) init(ctx context.Context) error {
 // yet, so it takes the base wherever the history turns out to have a gap.
 func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
 	if (tip == nil || tip.version < g.in.first) && g.base != nil {
+		s.foreseeTail(g, &tipState{version: *g.base}, false) // how much the base takes only itself tells
 		if tip, err = s.restoreBase(ctx, table, *g.base, tip != nil); err != nil {
 			return err
 		}
+	} else {
+		s.foreseeTail(g, tip, true)
 	}
 	s.fresh = false
 	s.expect(int(g.target - nextOf(tip) + 1))
@@ -84,6 +88,18 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 			return err
 		}
 	}
+}
+
+// foreseeTail foresees the objects that it takes to get from tip to the goal.
+func (s *session) foreseeTail(g *goal, tip *tipState, all bool) {
+	wanted := func(o object) bool { return o.version >= nextOf(tip) && o.version <= g.target }
+	var tail []object
+	for _, o := range slices.Concat(g.in.bundles, g.listing.parts) {
+		if wanted(o) {
+			tail = append(tail, o)
+		}
+	}
+	s.foreseeObjects(tail, all)
 }
 
 func (s *session) initReplay(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {

@@ -55,16 +55,17 @@ func (s *session) ranges(o object) bundle.RangeFunc {
 
 // readManifest reads and checks a whole bundle and returns its manifest.
 func (s *session) readManifest(ctx context.Context, o object) (bundle.Manifest, error) {
-	return s.decode(ctx, o, discarded)
+	return s.decode(ctx, o, nil, discarded)
 }
 
-// decode streams a bundle through the codec.
-func (s *session) decode(ctx context.Context, o object, put bundle.PutFunc) (bundle.Manifest, error) {
+// decode streams a bundle through the codec. What is read counts as of, which may be
+// nil.
+func (s *session) decode(ctx context.Context, o object, of *portion, put bundle.PutFunc) (bundle.Manifest, error) {
 	r, err := s.open(ctx, o.Key, o.off, o.Size)
 	if err != nil {
 		return bundle.Manifest{}, at(o.version, o.Key, err)
 	}
-	m, err := s.decodeFrom(ctx, r, o, put)
+	m, err := s.decodeFrom(ctx, counted{r, of}, o, put)
 	if cerr := r.Close(); err == nil {
 		err = at(o.version, o.Key, cerr)
 	}

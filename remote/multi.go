@@ -93,26 +93,6 @@ func NewMulti(table LogReader, targets []Target, opts *Options) (*Multi, error) 
 	return m, nil
 }
 
-// progressSum shows the progress of several stores as one.
-type progressSum struct {
-	mu   sync.Mutex // guards of and serialises show
-	of   []Progress
-	show func(Progress)
-}
-
-func (s *progressSum) set(i int, p Progress) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.of[i] = p
-	all := Progress{Mode: p.Mode}
-	for _, p := range s.of {
-		all.Versions += p.Versions
-		all.Total += p.Total
-		all.Bytes += p.Bytes
-	}
-	s.show(all)
-}
-
 // Replicators yields the Replicator of each store by its name, for Status, Lag, Base
 // and the like. A Push of one of them leaves the others alone.
 func (m *Multi) Replicators() iter.Seq2[string, *Replicator] {

@@ -12,6 +12,9 @@ type packing[T any] struct {
 	pack func(io.Writer) (T, error)
 	done *T // of the last complete packing; nil if there was none
 
+	portion *portion // of what a push does, nil if it is not counted; and
+	stands  int64    // for how many bytes of it the object stands
+
 	whole whole // packed already; else
 	pipe  *io.PipeReader
 	ended chan struct{} // closed when the packing behind pipe has ended
@@ -49,7 +52,9 @@ func (p *packing[T]) size() int64 {
 func (p *packing[T]) Read(b []byte) (n int, err error) {
 	defer func() { p.sent += int64(n) }()
 	if p.whole != nil {
-		return p.whole.Read(b)
+		n, err = p.whole.Read(b)
+		p.portion.reach(p.sent+int64(n), p.whole.Size(), p.stands)
+		return n, err
 	}
 	if p.pipe == nil {
 		p.begin()
@@ -58,6 +63,7 @@ func (p *packing[T]) Read(b []byte) (n int, err error) {
 }
 
 func (p *packing[T]) begin() {
+	p.portion.again()
 	r, w := io.Pipe()
 	p.pipe, p.ended = r, make(chan struct{})
 	go func() {
@@ -68,6 +74,15 @@ func (p *packing[T]) begin() {
 		}
 		w.CloseWithError(err)
 	}()
+}
+
+// reading is the portion that reading the table adds to: none where that is done
+// before anything is sent.
+func (p *packing[T]) reading() *portion {
+	if p.pipe == nil {
+		return nil
+	}
+	return p.portion
 }
 
 // Seek tells the position, or goes back to the start; that is all that trying

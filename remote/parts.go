@@ -23,14 +23,14 @@ func partAt(v deltalog.Version, p bundle.PartRef) object {
 }
 
 // decodePart streams a part through the codec, and makes sure that it is the one
-// which was asked for.
-func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.PartRef, put bundle.PutFunc) (is bundle.Part, err error) {
+// which was asked for. What is read counts as of, which may be nil.
+func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.PartRef, of *portion, put bundle.PutFunc) (is bundle.Part, err error) {
 	o := partAt(v, p)
 	r, err := s.open(ctx, o.Key, 0, o.Size)
 	if err != nil {
 		return is, at(v, o.Key, err)
 	}
-	is, err = s.opts.Codec.DecodePart(ctx, r, put)
+	is, err = s.opts.Codec.DecodePart(ctx, counted{r, of}, put)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
@@ -44,7 +44,7 @@ func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.P
 func (s *session) peekPart(ctx context.Context, o object, name string) (bundle.Part, error) {
 	is, err := s.opts.Codec.ReadPart(ctx, o.Size, s.ranges(o))
 	if errors.Is(err, bundle.ErrNoPlace) {
-		return s.decodePart(ctx, o.version, bundle.PartRef{Name: name, Size: o.Size}, discarded)
+		return s.decodePart(ctx, o.version, bundle.PartRef{Name: name, Size: o.Size}, nil, discarded)
 	}
 	if err == nil {
 		err = checkPart(is, o.version, name)
@@ -79,11 +79,13 @@ func (b *incoming) parts(m bundle.Manifest) error {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
+		of := b.s.portion(p.Size)
 		if len(wanted) == 0 {
+			of.finish()
 			continue
 		}
 		group.Go(func() error {
-			_, err := b.s.decodePart(ctx, deltalog.Version(m.Versions[0].Version), p, only(wanted, b.staged.put))
+			_, err := b.s.decodePart(ctx, deltalog.Version(m.Versions[0].Version), p, of, only(wanted, b.staged.put))
 			return partGone(err)
 		})
 	}

@@ -23,6 +23,8 @@ type plan struct {
 	size     int64           // bytes of the files and the commits, before compression
 	carried  map[string]bool // paths; false: recorded absent
 
+	portion *portion // of what the push does
+
 	parts     []bundle.PartRef // that are in the store, once it was divided
 	partBytes int64            // of these
 

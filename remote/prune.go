@@ -91,17 +91,17 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if err != nil {
 		return done, err
 	}
-	for _, o := range garbage {
-		if s.opts.Clock().Sub(o.ModTime) < opts.Grace {
-			done.Waiting++
-			continue
-		}
+	due := slices.DeleteFunc(garbage, func(o object) bool { return s.opts.Clock().Sub(o.ModTime) < opts.Grace })
+	done.Waiting = len(garbage) - len(due)
+	s.foreseeObjects(due, true)
+	for _, o := range due {
 		if opts.Delete {
 			if err := s.store.deleter.Delete(ctx, o.Key); err != nil {
 				return done, err
 			}
 			s.log.Info("removed", logKey, o.Key)
 		}
+		s.portion(o.Size).finish()
 		done.Keys = append(done.Keys, o.Key)
 		done.Bytes += o.Size
 	}

@@ -132,6 +132,7 @@ func (s *session) pullTo(ctx context.Context, table LogApplier, tip *tipState, h
 // pullBundles applies up to last, which these bundles should carry.
 func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	s.expect(int(last - tip.version))
+	s.foreseeObjects(bundles, true)
 	tip, err := s.replay(ctx, table, tip, last, bundles)
 	var gap *gapAt
 	switch {
@@ -200,6 +201,7 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 
 // pullFound applies what a listing found, and what is behind it.
 func (s *session) pullFound(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, seg segment) (*tipState, error) {
+	s.foreseeObjects(seg.bundles, true)
 	moved, err := s.replay(ctx, table, tip, seg.last, seg.bundles)
 	if err == nil && moved == tip {
 		err = at(seg.first, "", fmt.Errorf("%w: no bundle has version %d, though one seemed to", ErrCorrupt, int64(seg.first)))

@@ -269,6 +269,8 @@ func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltal
 		if err != nil || p == nil {
 			return up.wait(err)
 		}
+		p.portion = s.portion(p.size)
+		s.foresee(p.size, p.last() == last)
 		if err := up.start(p, s.uploadMemory(p), func(ctx context.Context) error { return s.upload(ctx, p, tip) }); err != nil {
 			return up.wait(err)
 		}

@@ -46,11 +46,3 @@ type Requests struct {
 	Sent     int64 `json:"sent_bytes"`
 	Received int64 `json:"received_bytes"`
 }
-
-// Progress is a moment of a running call.
-type Progress struct {
-	Mode     string
-	Versions int   // done so far
-	Total    int   // to do in all, as far as it is known
-	Bytes    int64 // of table files moved so far, before compression
-}

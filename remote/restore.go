@@ -44,6 +44,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
+	s.foresee(b.Live.Bytes, true)
 	if err := s.restoreLive(ctx, own, b, index); err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 	v := deltalog.Version(b.Version)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
-	place := &placer{table: own.table, version: v, own: own}
+	place := &placer{table: own.table, version: v, own: own, of: s.portion(b.Live.Bytes)}
 	var live bundle.Totals
 	var next []bundle.IndexEntry // those of one object
 	fetch := func() {
@@ -114,6 +115,7 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 	if gerr := group.Wait(); gerr != nil {
 		return gerr
 	}
+	place.of.finish() // with what the base itself carries
 	if err == nil && live != b.Live {
 		err = fmt.Errorf("%w: the index lists %d files of %d bytes, the base says %d of %d", ErrCorrupt, live.Files, live.Bytes, b.Live.Files, b.Live.Bytes)
 	}
@@ -150,13 +152,16 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 		if err != nil {
 			return err
 		}
-		if !there {
+		if there {
+			place.of.read(e.Size)
+		} else {
 			wanted = append(wanted, e.File)
 		}
 	}
 	st := place.own
 	if !entries[0].InBase || from != place.version {
 		st = s.newStaging(place.table)
+		st.of = place.of
 		if err := s.stageFiles(ctx, st, o, entries[0], wanted); err != nil {
 			if entries[0].Part != "" {
 				err = partGone(err)
@@ -270,6 +275,7 @@ type placer struct {
 	table   LogApplier
 	version deltalog.Version
 	own     *staging // what the base carries
+	of      *portion // all live files
 
 	mu      sync.Mutex
 	waiting []deltalog.Staged

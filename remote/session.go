@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,6 +44,9 @@ type session struct {
 	done   int   // versions, for progress
 	total  int   // versions, for progress
 	moved  int64 // bytes, for progress
+
+	bytesDone, bytesToDo int64 // for progress, as far as they are known
+	foreseen             bool  // bytesToDo is all that there is
 }
 
 func (r *Replicator) newSession(op string) *session {
@@ -138,35 +140,6 @@ func (s *session) recordBase(b bundle.Base) {
 	}
 	s.report.Versions++
 	s.report.Last = max(s.report.Last, version)
-}
-
-// expect says how many versions there are to do.
-func (s *session) expect(total int) { s.progress(0, 0, total) }
-
-// stepped says that one version is done.
-func (s *session) stepped() { s.progress(0, 1, 0) }
-
-func (s *session) progress(bytes int64, versions, total int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.moved += bytes
-	s.done += versions
-	s.total = max(s.total+total, s.done)
-	if s.opts.Progress != nil {
-		s.opts.Progress(Progress{Mode: s.report.Mode, Versions: s.done, Total: s.total, Bytes: s.moved})
-	}
-}
-
-// watched reports what is read through it as progress.
-type watched struct {
-	io.Reader
-	s *session
-}
-
-func (w watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	w.s.progress(int64(n), 0, 0)
-	return n, err
 }
 
 // relaxed reports whether replicas need not survive a power cut.

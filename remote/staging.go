@@ -15,6 +15,7 @@ import (
 type staging struct {
 	s     *session
 	table LogApplier
+	of    *portion // that what is staged adds to; nil: none
 
 	mu    sync.Mutex
 	files map[string]deltalog.Staged
@@ -26,7 +27,7 @@ func (s *session) newStaging(table LogApplier) *staging {
 
 // put stages one member; it is a bundle.PutFunc.
 func (st *staging) put(ctx context.Context, m bundle.Member, r io.Reader) error {
-	f, err := st.table.Stage(ctx, m.Path, watched{r, st.s})
+	f, err := st.table.Stage(ctx, m.Path, watched{r, st.s, st.of})
 	if err != nil {
 		return err
 	}

@@ -20,12 +20,13 @@ const vanishTries = 3
 // another pusher was first with a shorter run, or a file vanished meanwhile: then
 // the rest is planned anew.
 func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) error {
-	whole, last := p, p.last()
+	whole, last, portion := p, p.last(), p.portion
 	for tries := 1; p != nil; {
 		again := planner{s: s, last: last, tip: tip}
 		end, err := s.create(ctx, p)
 		switch {
 		case err == nil && p == whole && end == last:
+			portion.finish()
 			return nil
 		case err == nil:
 			again.at = p.at(end)
@@ -39,7 +40,11 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 		if p, err = again.next(ctx); err != nil {
 			return err
 		}
+		if p != nil {
+			p.portion = portion
+		}
 	}
+	portion.finish()
 	return nil
 }
 
@@ -149,8 +154,9 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 }
 
 func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest] {
-	return &packing[bundle.Manifest]{pack: func(w io.Writer) (bundle.Manifest, error) {
-		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener())
+	src := &packing[bundle.Manifest]{portion: p.portion, stands: p.size}
+	src.pack = func(w io.Writer) (bundle.Manifest, error) {
+		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener(src.reading))
 		if err != nil {
 			return bundle.Manifest{}, err
 		}
@@ -160,33 +166,23 @@ func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest]
 			}
 		}
 		return m, nil
-	}}
+	}
+	return src
 }
 
-// opener opens the members of bundles in the table.
-func (s *session) opener() bundle.OpenFunc {
+// opener opens the members of bundles in the table. What is read of them counts as
+// of, unless that returns nil.
+func (s *session) opener(of func() *portion) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		v, isCommit := deltalog.ParseCommitPath(path)
 		if !isCommit {
 			f, size, err := s.table.OpenFile(ctx, path)
-			return watchedFile{f, s}, size, err
+			return watchedFile{watched{f, s, of()}, f}, size, err
 		}
 		f, err := s.table.OpenCommit(ctx, v)
 		if err != nil {
 			return nil, 0, err
 		}
-		return watchedFile{f, s}, f.Size, nil
+		return watchedFile{watched{f, s, of()}, f}, f.Size, nil
 	}
-}
-
-// watchedFile reports what is read of a file as progress.
-type watchedFile struct {
-	io.ReadCloser
-	s *session
-}
-
-func (w watchedFile) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.s.progress(int64(n), 0, 0)
-	return n, err
 }

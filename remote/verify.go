@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -138,6 +139,7 @@ type verifier struct {
 	state     *verifyState    // nil: none is kept
 
 	chain   chain
+	carried int64                     // bytes of the files that bundles have
 	damaged map[deltalog.Version]bool // bundles that cannot be read, by key
 	parts   map[string]bool           // keys of those that bundles name
 	table   *tableCheck               // nil: there is no table
@@ -191,6 +193,9 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) e
 	}
 	v.chain.bases = bases
 	v.expect(int(l.bundles[len(l.bundles)-1].version - l.bundles[0].version + 1))
+	if v.want.Data {
+		v.foreseeObjects(slices.Concat(l.bundles, l.parts), true)
+	}
 	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
 		return err
 	}
@@ -282,6 +287,7 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 			if f.Kind == bundle.KindCheckpoint {
 				continue
 			}
+			v.carried += f.Size
 			if err := v.note(f.Path, fileNote{Is: isCarried, Version: ver.Version, Key: int64(b.version), Size: f.Size, SHA256: f.SHA256}); err != nil {
 				return err
 			}
@@ -313,6 +319,7 @@ func (v *verifier) lookAtBundle(ctx context.Context, o object) looked {
 	if known := v.state.get(o); known != nil {
 		if b.manifest, b.err = v.peek(ctx, o); b.err == nil && known.isOf(b.manifest) {
 			b.needs = known.Needs
+			v.portion(o.Size).finish()
 			return b
 		}
 	}
@@ -323,8 +330,8 @@ func (v *verifier) lookAtBundle(ctx context.Context, o object) looked {
 func (v *verifier) readBundle(ctx context.Context, o object) looked {
 	b := looked{object: o, read: true}
 	commits := map[int64]*deltalog.Commit{}
-	b.manifest, b.err = v.decode(ctx, o, func(_ context.Context, m bundle.Member, r io.Reader) error {
-		r = watched{r, v.session}
+	b.manifest, b.err = v.decode(ctx, o, v.portion(o.Size), func(_ context.Context, m bundle.Member, r io.Reader) error {
+		r = watched{r, v.session, nil}
 		n, isCommit := deltalog.ParseCommitPath(m.Path)
 		if !isCommit {
 			_, err := io.Copy(io.Discard, r)

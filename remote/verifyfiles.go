@@ -44,6 +44,9 @@ func (v *verifier) lookAtFiles(ctx context.Context) error {
 	if err := v.table.noteFiles(ctx); err != nil {
 		return err
 	}
+	if v.table != nil && v.tableData {
+		v.foresee(v.carried, true)
+	}
 	group, ctx := errgroup.WithContext(ctx) // files of the table are looked at several at once
 	group.SetLimit(v.opts.Concurrency)
 	look := func(path string, notes []fileNote) {

@@ -25,12 +25,16 @@ func (v *verifier) lookAtParts(ctx context.Context, b *looked) {
 }
 
 func (v *verifier) lookAtPart(ctx context.Context, b *looked, p bundle.PartRef) error {
+	of := v.portion(p.Size)
 	if !b.read {
+		if v.want.Data { // read by the call that was cut off
+			of.finish()
+		}
 		_, err := v.peekPart(ctx, partAt(b.version, p), p.Name)
 		return err
 	}
-	_, err := v.decodePart(ctx, b.version, p, func(ctx context.Context, m bundle.Member, r io.Reader) error {
-		return discarded(ctx, m, watched{r, v.session})
+	_, err := v.decodePart(ctx, b.version, p, of, func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		return discarded(ctx, m, watched{r, v.session, nil})
 	})
 	return err
 }

@@ -176,8 +176,10 @@ func (t *tableCheck) file(ctx context.Context, path string, notes []fileNote) er
 
 // compare looks at a file that the store has.
 func (t *tableCheck) compare(ctx context.Context, path string, want fileNote, live, absent bool) error {
+	of := t.v.portion(want.Size)
 	f, size, err := t.v.Replicator.table.OpenFile(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) {
+		of.finish()
 		t.gone(path, want, live, absent)
 		return nil
 	}
@@ -186,7 +188,7 @@ func (t *tableCheck) compare(ctx context.Context, path string, want fileNote, li
 	}
 	h := sha256.New()
 	if t.v.tableData && size == want.Size {
-		_, err = io.Copy(h, watched{f, t.v.session})
+		_, err = io.Copy(h, watched{f, t.v.session, of})
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

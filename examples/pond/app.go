@@ -49,20 +49,20 @@ type app struct {
 	pondPath    string
 	level       string
 	bar         *cli.Bar
+	doing       string     // the command, for the bar
 	mu          sync.Mutex // guards out and errOut while several remotes are followed
 }
 
 // run is the whole command but for the process around it.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{in: in, out: out, errOut: errOut}
+	bar := cli.NewBar(errOut)
+	a := &app{in: in, out: bar.Above(out), errOut: bar.Above(errOut), bar: bar}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
 	err := root.ExecuteContext(ctx)
-	if a.bar != nil {
-		a.bar.Finish()
-	}
+	bar.Finish()
 	return a.end(ctx, err)
 }
 
@@ -82,11 +82,7 @@ func (a *app) end(ctx context.Context, err error) int {
 	if errors.Is(err, syscall.ENOSPC) {
 		err = fmt.Errorf("%w; nothing is half done: make room, and run the same again", err)
 	}
-	if a.json {
-		_ = json.NewEncoder(a.errOut).Encode(map[string]any{"error": err.Error(), "exit_code": code}) // the code tells it all the same
-	} else {
-		fmt.Fprintln(a.errOut, cli.NewPaint(a.errOut).Bad("pond:"), err)
-	}
+	cli.TellError(a.errOut, "pond", err, code, a.json)
 	return code
 }
 
@@ -94,7 +90,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "pond", Short: "Files in a Delta table, backed up and replicated through object storage", Long: about, Example: examples,
 		SilenceErrors: true, SilenceUsage: true, Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.doing = strings.TrimPrefix(cmd.CommandPath(), "pond ") },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see %s --help", cli.ErrUsage, err, cmd.CommandPath())
@@ -153,11 +150,12 @@ func (a *app) options() (*steward.Options, error) {
 	if err := level.UnmarshalText([]byte(a.level)); err != nil {
 		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", cli.ErrUsage, a.level)
 	}
-	a.bar = cli.NewBar(a.errOut, a.json)
-	return &steward.Options{
-		Logger:   slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
-		Progress: a.bar.Versions,
-	}, nil
+	opts := &steward.Options{Logger: slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level}))}
+	if !a.json && a.doing != "" { // a shell that completes wants no bar
+		a.bar.Begin(a.doing)
+		opts.Progress = a.bar.Versions
+	}
+	return opts, nil
 }
 
 // open opens the pond.
@@ -175,7 +173,6 @@ func (a *app) open(ctx context.Context) (*steward.Pond, error) {
 
 // say prints a line for people, or v as JSON.
 func (a *app) say(v any, format string, args ...any) error {
-	a.bar.Finish()
 	if a.json {
 		return a.printJSON(v)
 	}

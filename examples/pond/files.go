@@ -26,10 +26,13 @@ func (a *app) putCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.change(ctx, "put", args[0], func(p *steward.Pond, name string) (func(*pondfs.Tx) error, error) {
+				input := interruptible(ctx, a.in)
 				if cli.IsTerminal(a.in) {
 					fmt.Fprintln(a.errOut, "reading from the terminal; Ctrl-D ends it")
+				} else if !a.json {
+					input = a.bar.Reader(input, inputSize(a.in), "reading")
 				}
-				content, err := p.FS.Stage(a.bar.Reader(interruptible(ctx, a.in), inputSize(a.in), "reading"))
+				content, err := p.FS.Stage(input)
 				return func(t *pondfs.Tx) error { return t.Put(name, content) }, err
 			})
 		},

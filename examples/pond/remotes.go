@@ -102,7 +102,6 @@ func setRight(node string) string {
 
 // ran prints runs that a command asked for, whose error is the command's own.
 func (a *app) ran(runs []steward.Run, failure error) error {
-	a.bar.Finish()
 	if a.json {
 		return errors.Join(failure, a.printJSON(runs))
 	}
@@ -134,7 +133,6 @@ func (a *app) each(p *steward.Pond, mode remote.Mode, hint string, do func(stewa
 		if err == nil {
 			err = do(n)
 		}
-		a.bar.Finish()
 		if err != nil {
 			failures = errors.Join(failures, fmt.Errorf("%s: %w", n.Path, advised(n, err)))
 		}
@@ -192,6 +190,7 @@ func (a *app) followAll(ctx context.Context, p *steward.Pond) error {
 	if err != nil {
 		return err
 	}
+	a.bar.Finish() // waiting takes as long as it takes
 	failures := make([]error, len(nodes))
 	var group sync.WaitGroup
 	for i, n := range nodes {
@@ -206,7 +205,6 @@ func (a *app) follow(ctx context.Context, p *steward.Pond, n steward.Node) error
 	err := p.Follow(ctx, n, func(r steward.Run) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.bar.Finish()
 		if a.json {
 			_ = a.printJSON(r) // who no longer reads need not be told
 			return

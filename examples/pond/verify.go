@@ -40,7 +40,6 @@ all digests. All that is wrong is listed.`,
 				if err != nil {
 					return err
 				}
-				a.bar.Finish()
 				list = append(list, verified{n.Path, v})
 				if !a.json {
 					err = a.printVerification(n.Path, v)

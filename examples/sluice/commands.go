@@ -13,6 +13,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage/all"
 )
@@ -30,6 +31,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
 // app is one invocation.
 type app struct {
 	out, errOut io.Writer
+	bar         *cli.Bar
+	doing       string // the command, for the bar
 	json        bool
 	concurrency int
 	level       string
@@ -47,16 +50,19 @@ type app struct {
 
 // run is the whole command but for the process around it.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	a := &app{out: out, errOut: errOut, version: -1}
+	bar := cli.NewBar(errOut)
+	a := &app{out: bar.Above(out), errOut: bar.Above(errOut), bar: bar, version: -1}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
 	err := root.ExecuteContext(ctx)
+	bar.Finish()
+	code := exitCode(err)
 	if err != nil {
-		fmt.Fprintln(errOut, "sluice:", err)
+		cli.TellError(a.errOut, "sluice", err, code, a.json)
 	}
-	return exitCode(err)
+	return code
 }
 
 func (a *app) root() *cobra.Command {
@@ -65,13 +71,14 @@ func (a *app) root() *cobra.Command {
 		Version: moduleVersion(), SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%w: unknown command %q; see sluice --help", errUsage, args[0])
+				return fmt.Errorf("%w: unknown command %q; see sluice --help", cli.ErrUsage, args[0])
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.doing = cmd.Name() },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", cli.ErrUsage, err) })
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
 	flags.IntVar(&a.concurrency, "concurrency", 0, "versions in flight at once (default 4)")
@@ -95,7 +102,7 @@ func moduleVersion() string {
 func between(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := cobra.RangeArgs(low, high)(cmd, args); err != nil {
-			return fmt.Errorf("%w: %w: sluice %s", errUsage, err, cmd.Use)
+			return fmt.Errorf("%w: %w: sluice %s", cli.ErrUsage, err, cmd.Use)
 		}
 		return nil
 	}
@@ -106,16 +113,11 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 		Use: name + " TABLE URL", Short: short, Args: between(2, 2),
 		Example: "  sluice " + name + " /var/pond/data s3://my-pond-backups/prod?region=us-west-2",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			bar := newBar(a.errOut, a.json, name)
-			rep, err := a.open(cmd.Context(), args[0], args[1], func(o *remote.Options) error {
-				o.Progress = bar.show
-				return nil
-			})
+			rep, err := a.open(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}
 			report, err := move(rep, cmd.Context())
-			bar.finish()
 			if err != nil && !a.json && report.Versions == 0 {
 				return err // nothing happened that the error does not tell
 			}
@@ -142,7 +144,7 @@ func (a *app) initCommand() *cobra.Command {
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("version") && a.version < 0 {
-			return fmt.Errorf("%w: --version %d: versions begin at 0", errUsage, a.version)
+			return fmt.Errorf("%w: --version %d: versions begin at 0", cli.ErrUsage, a.version)
 		}
 		return inner(cmd, args)
 	}
@@ -170,7 +172,7 @@ func (a *app) restoring(opts *remote.Options) error {
 	if a.timestamp != "" {
 		t, err := time.Parse(time.RFC3339Nano, a.timestamp)
 		if err != nil {
-			return fmt.Errorf("%w: --timestamp %q: want RFC 3339, as in 2026-11-23T08:00:00Z", errUsage, a.timestamp)
+			return fmt.Errorf("%w: --timestamp %q: want RFC 3339, as in 2026-11-23T08:00:00Z", cli.ErrUsage, a.timestamp)
 		}
 		opts.TargetTime = t
 	}
@@ -179,29 +181,23 @@ func (a *app) restoring(opts *remote.Options) error {
 	case "relaxed":
 		opts.Durability = remote.DurabilityRelaxed
 	default:
-		return fmt.Errorf("%w: --durability %q: full and relaxed are allowed", errUsage, a.durability)
+		return fmt.Errorf("%w: --durability %q: full and relaxed are allowed", cli.ErrUsage, a.durability)
 	}
 	switch a.history {
 	case "", "full":
 	case "live":
 		opts.History = remote.HistoryLive
 	default:
-		return fmt.Errorf("%w: --history %q: full and live are allowed", errUsage, a.history)
+		return fmt.Errorf("%w: --history %q: full and live are allowed", cli.ErrUsage, a.history)
 	}
 	return nil
 }
 
-// open makes a Replicator with what the flags say and, if more is not nil, what
-// the command adds.
-func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Options) error) (*remote.Replicator, error) {
+// open makes a Replicator with what the flags say.
+func (a *app) open(ctx context.Context, folder, url string) (*remote.Replicator, error) {
 	opts, err := a.options()
 	if err != nil {
 		return nil, err
-	}
-	if more != nil {
-		if err := more(opts); err != nil {
-			return nil, err
-		}
 	}
 	store, err := all.Open(ctx, url)
 	if err != nil {
@@ -220,13 +216,13 @@ func (a *app) open(ctx context.Context, folder, url string, more func(*remote.Op
 func (a *app) options() (*remote.Options, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.level)); err != nil {
-		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", errUsage, a.level)
+		return nil, fmt.Errorf("%w: --log-level %q: debug, info, warn and error are allowed", cli.ErrUsage, a.level)
 	}
 	if a.concurrency < 0 {
-		return nil, fmt.Errorf("%w: --concurrency %d must not be negative", errUsage, a.concurrency)
+		return nil, fmt.Errorf("%w: --concurrency %d must not be negative", cli.ErrUsage, a.concurrency)
 	}
 	if a.settle < 0 {
-		return nil, fmt.Errorf("%w: --settle %s must not be negative", errUsage, a.settle)
+		return nil, fmt.Errorf("%w: --settle %s must not be negative", cli.ErrUsage, a.settle)
 	}
 	opts := &remote.Options{
 		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
@@ -234,7 +230,17 @@ func (a *app) options() (*remote.Options, error) {
 		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
 		Settle:      a.settle, AllowMissing: a.allowLost,
 	}
+	if a.begin(); !a.json {
+		opts.Progress = a.bar.Versions
+	}
 	return opts, a.restoring(opts)
+}
+
+// begin shows that something goes on, should it take long.
+func (a *app) begin() {
+	if !a.json {
+		a.bar.Begin(a.doing)
+	}
 }
 
 func versionText(v *deltalog.Version) string {
@@ -248,6 +254,7 @@ func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.begin()
 			store, err := all.Open(cmd.Context(), args[len(args)-1])
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage/all"
 )
@@ -22,7 +23,7 @@ backup that was never restored is a hope: run this every night.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("version") {
 				if a.version < 0 {
-					return fmt.Errorf("%w: --version %d: versions begin at 0", errUsage, a.version)
+					return fmt.Errorf("%w: --version %d: versions begin at 0", cli.ErrUsage, a.version)
 				}
 				v := deltalog.Version(a.version)
 				d.Version = &v
@@ -35,10 +36,7 @@ backup that was never restored is a hope: run this every night.`,
 			if err != nil {
 				return err
 			}
-			bar := newBar(a.errOut, a.json, "drill")
-			opts.Progress = bar.show
 			done, err := remote.Drill(cmd.Context(), store, opts, d)
-			bar.finish()
 			if perr := a.printDrilled(done, err); err == nil {
 				err = perr
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -34,7 +35,7 @@ is left alone, and the command ends when there is no other.`,
   sluice follow /var/replica s3://my-pond-backups/prod --mode init`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.interval <= 0 && cmd.Flags().Changed("interval") {
-				return fmt.Errorf("%w: --interval %s must be positive", errUsage, f.interval)
+				return fmt.Errorf("%w: --interval %s must be positive", cli.ErrUsage, f.interval)
 			}
 			return a.follow(cmd.Context(), args, f)
 		},
@@ -52,6 +53,7 @@ func (a *app) follow(ctx context.Context, args []string, f following) error {
 	if err != nil {
 		return err
 	}
+	a.bar.Finish() // waiting takes as long as it takes
 	for i := range o.targets {
 		o.targets[i].Observe = a.printChanges(o.label(o.targets[i].Name))
 	}
@@ -81,10 +83,10 @@ func (f following) options(o *remote.Options, c *remote.Config) error {
 	}
 	mode, err := remote.ParseMode(f.mode)
 	if err != nil {
-		return fmt.Errorf("%w: --mode: %w", errUsage, err)
+		return fmt.Errorf("%w: --mode: %w", cli.ErrUsage, err)
 	}
 	if mode != remote.ModePush && len(c.Replicas) > 0 {
-		return fmt.Errorf("%w: --mode %s: the configuration has replicas, which are stores to push to", errUsage, mode)
+		return fmt.Errorf("%w: --mode %s: the configuration has replicas, which are stores to push to", cli.ErrUsage, mode)
 	}
 	o.Mode = mode
 	return nil

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 const firstCommit = `{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
@@ -47,7 +49,7 @@ func TestFollowPrintsALineForEachChangeUntilInterrupted(t *testing.T) {
 func TestFollowUsage(t *testing.T) {
 	for _, flags := range [][]string{{"--mode", "sideways"}, {"--interval", "0s"}, {"--interval", "soon"}, {"--settle", "-1s"}} {
 		var out, errOut bytes.Buffer
-		require.Equal(t, exitUsage, run(t.Context(), append([]string{"follow", t.TempDir(), "mem://"}, flags...), &out, &errOut), "%v: %s", flags, errOut.String())
+		require.Equal(t, cli.ExitUsage, run(t.Context(), append([]string{"follow", t.TempDir(), "mem://"}, flags...), &out, &errOut), "%v: %s", flags, errOut.String())
 	}
 }
 

@@ -28,11 +28,7 @@ store that is down delays no other.`,
 }
 
 func (a *app) push(ctx context.Context, args []string) error {
-	bar := newBar(a.errOut, a.json, "push")
-	o, err := a.openAll(ctx, args, func(opts *remote.Options, _ *remote.Config) error {
-		opts.Progress = bar.show
-		return nil
-	})
+	o, err := a.openAll(ctx, args, nil)
 	if err != nil {
 		return err
 	}
@@ -41,7 +37,6 @@ func (a *app) push(ctx context.Context, args []string) error {
 		return err
 	}
 	reports, err := m.Push(ctx)
-	bar.finish()
 	if len(reports) == 1 {
 		err = reports[0].Err // which store, the user knows
 	}

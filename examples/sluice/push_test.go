@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 // replicas writes a configuration of a store and its replicas, which are folders.
@@ -38,17 +40,17 @@ func TestPushToSeveralStores(t *testing.T) {
 		require.Equal(t, want, run(t.Context(), args, &out, &errOut), errOut.String())
 		return out.String(), errOut.String()
 	}
-	out, said := sluice(exitCorrupt, "push", table, "--config", config)
+	out, said := sluice(cli.ExitCorrupt, "push", table, "--config", config)
 	require.Contains(t, out, "file://"+one+": push: versions 0 to 0")
 	require.Contains(t, out, "file://"+two+": push: versions 0 to 0")
 	require.NotContains(t, out, damaged)
 	require.Contains(t, said, "store file://"+damaged+": ")
-	out, said = sluice(exitCorrupt, "status", table, "--config", config)
+	out, said = sluice(cli.ExitCorrupt, "status", table, "--config", config)
 	require.Contains(t, out, "file://"+two+"\nlocal version 0, store version 0, 0 behind, 0 ahead\n")
 	require.Contains(t, said, "file://"+damaged+": ")
 
 	require.NoError(t, os.Remove(filepath.Join(damaged, "sluice.json")))
-	out, _ = sluice(exitDone, "push", table, "--config", config, "--json")
+	out, _ = sluice(cli.ExitDone, "push", table, "--config", config, "--json")
 	versions := map[string]int{}
 	for lines := json.NewDecoder(bytes.NewBufferString(out)); ; {
 		var line struct {
@@ -63,7 +65,7 @@ func TestPushToSeveralStores(t *testing.T) {
 		versions[line.Store] = line.Versions
 	}
 	require.Equal(t, map[string]int{"file://" + one: 0, "file://" + two: 0, "file://" + damaged: 1}, versions)
-	sluice(exitDone, "status", table, "--config", config, "--max-lag", "0s")
+	sluice(cli.ExitDone, "status", table, "--config", config, "--max-lag", "0s")
 }
 
 func TestConfigInsteadOfURL(t *testing.T) {
@@ -76,7 +78,7 @@ func TestConfigInsteadOfURL(t *testing.T) {
 		{"follow", table, "--config", replicas(t, "", t.TempDir(), t.TempDir()), "--mode", "pull"},
 	} {
 		var out, errOut bytes.Buffer
-		require.Equal(t, exitUsage, run(t.Context(), args, &out, &errOut), "%v: %s", args, errOut.String())
+		require.Equal(t, cli.ExitUsage, run(t.Context(), args, &out, &errOut), "%v: %s", args, errOut.String())
 	}
 }
 
@@ -93,7 +95,7 @@ func TestFollowSeveralStores(t *testing.T) {
 	defer interrupt()
 	said := &lineCounter{want: 3, reached: interrupt} // two pushes, and that one was given up
 	code := run(ctx, []string{"follow", table, "--config", replicas(t, "  sync_interval: 1\n", one, two, foreign)}, said, said)
-	require.Equal(t, exitDiverged, code, said.String())
+	require.Equal(t, cli.ExitDiverged, code, said.String())
 	require.Contains(t, said.String(), "file://"+one+": push: versions 0 to 0")
 	require.Contains(t, said.String(), "file://"+two+": push: versions 0 to 0")
 	require.Contains(t, said.String(), "store file://"+foreign+": ")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -16,7 +17,7 @@ func (a *app) consolidateCommand() *cobra.Command {
 		Use: "consolidate URL", Short: "Copy many small bundles into few packs, so that an init takes few requests", Args: between(1, 1),
 		Long: "Copies small bundles that follow each other into one object each pack, byte for byte, reads it\nback, and lets readers take the bundles from there. The bundles stay until prune removes them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
 				return err
 			}
@@ -45,13 +46,13 @@ grace period is over. Without --delete it only tells what it would do.`,
 		Example: "  sluice prune s3://my-pond-backups/prod --keep-days 90           # look\n  sluice prune s3://my-pond-backups/prod --keep-days 90 --delete  # and do it, every night",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if days < 0 || opts.KeepVersions < 0 {
-				return fmt.Errorf("%w: --keep-days and --keep-versions must not be negative", errUsage)
+				return fmt.Errorf("%w: --keep-days and --keep-versions must not be negative", cli.ErrUsage)
 			}
 			opts.KeepAge = time.Duration(days * float64(24*time.Hour))
 			if cmd.Flags().Changed("grace") && opts.Grace <= 0 {
 				opts.Grace = -1
 			}
-			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
 				return err
 			}
@@ -95,7 +96,7 @@ func (a *app) pinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "pin URL [NAME VERSION]", Short: "Keep a version whatever prune gives up, or list the pins", Args: between(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
 				return err
 			}
@@ -103,11 +104,11 @@ func (a *app) pinCommand() *cobra.Command {
 				return a.printPins(cmd, rep)
 			}
 			if len(args) == 2 {
-				return fmt.Errorf("%w: a pin has a name and a version", errUsage)
+				return fmt.Errorf("%w: a pin has a name and a version", cli.ErrUsage)
 			}
 			v, err := strconv.ParseInt(args[2], 10, 64)
 			if err != nil || v < 0 {
-				return fmt.Errorf("%w: %q is no version", errUsage, args[2])
+				return fmt.Errorf("%w: %q is no version", cli.ErrUsage, args[2])
 			}
 			return rep.Pin(cmd.Context(), args[1], deltalog.Version(v))
 		},
@@ -134,7 +135,7 @@ func (a *app) unpinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "unpin URL NAME", Short: "Remove a pin", Args: between(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), "", args[0], nil)
+			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
 				return err
 			}
@@ -148,7 +149,7 @@ func (a *app) repairCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "repair TABLE URL", Short: "Show what another history left in the store, and with --delete remove it", Args: between(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rep, err := a.open(cmd.Context(), args[0], args[1], nil)
+			rep, err := a.open(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}

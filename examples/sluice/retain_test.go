@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 // TestRetention drives the commands that keep a store small.
@@ -47,5 +49,5 @@ func TestRetention(t *testing.T) {
 	require.Empty(t, sluice("pin", store))
 	require.Empty(t, sluice("repair", table, store))
 	var out, errOut bytes.Buffer
-	require.Equal(t, exitGap, run(t.Context(), []string{"init", "--version", "2", filepath.Join(t.TempDir(), "r"), store}, &out, &errOut))
+	require.Equal(t, cli.ExitGap, run(t.Context(), []string{"init", "--version", "2", filepath.Join(t.TempDir(), "r"), store}, &out, &errOut))
 }

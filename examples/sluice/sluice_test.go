@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -16,9 +17,7 @@ func TestExitCode(t *testing.T) {
 		err  error
 		want int
 	}{
-		{nil, 0}, {errors.New("any"), 1}, {errUsage, 2}, {remote.ErrDiverged, 3}, {remote.ErrGap, 4},
-		{remote.ErrCorrupt, 5}, {remote.ErrUnavailable, 6}, {remote.ErrNotEmpty, 7}, {remote.ErrUnsupported, 8}, {remote.ErrDenied, 9}, {errBehind, 10},
-		{fmt.Errorf("%w: %w", remote.ErrNotEmpty, remote.ErrCorrupt), 7}, {remote.ErrEmptyStore, 1},
+		{nil, 0}, {errors.New("any"), 1}, {cli.ErrUsage, 2}, {errBehind, 10}, {fmt.Errorf("%w: %w", errBehind, remote.ErrDiverged), 3},
 	} {
 		require.Equal(t, c.want, exitCode(c.err), "%v", c.err)
 	}
@@ -27,7 +26,7 @@ func TestExitCode(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"frobnicate"}, {"push"}, {"push", "a"}, {"push", "--nope", "a", "b"}, {"push", "a", "ftp://x/y"}, {"init", "--version", "-3", "a", "mem://"}} {
 		var out, errOut bytes.Buffer
-		require.Equal(t, exitUsage, run(t.Context(), args, &out, &errOut), "%v: %s", args, errOut.String())
+		require.Equal(t, cli.ExitUsage, run(t.Context(), args, &out, &errOut), "%v: %s", args, errOut.String())
 		require.Contains(t, errOut.String(), "sluice: ")
 		require.Empty(t, out.String())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -30,7 +31,7 @@ the oldest version that one side lacks was committed longer ago than that.`,
 			case !cmd.Flags().Changed("max-lag"):
 				maxLag = math.MaxInt64
 			case maxLag < 0:
-				return fmt.Errorf("%w: --max-lag %s must not be negative", errUsage, maxLag)
+				return fmt.Errorf("%w: --max-lag %s must not be negative", cli.ErrUsage, maxLag)
 			}
 			o, err := a.openAll(cmd.Context(), args, nil)
 			if err != nil {

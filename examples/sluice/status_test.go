@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 func TestStatusMaxLag(t *testing.T) {
@@ -27,7 +29,7 @@ func TestStatusMaxLag(t *testing.T) {
 	code, text = status("2h")
 	require.Zero(t, code, text)
 	code, text = status("-1s")
-	require.Equal(t, exitUsage, code, text)
+	require.Equal(t, cli.ExitUsage, code, text)
 
 	var out, errOut bytes.Buffer
 	require.Zero(t, run(t.Context(), []string{"push", table, url}, &out, &errOut), errOut.String())

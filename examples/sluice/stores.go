@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/all"
@@ -27,7 +28,7 @@ func (a *app) configuration(args []string) (*remote.Config, error) {
 	if a.config != "" {
 		c, err := remote.LoadConfig(a.config)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errUsage, err)
+			return nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 		}
 		return c, nil
 	}
@@ -41,7 +42,7 @@ func stores(ctx context.Context, c *remote.Config) ([]remote.Target, error) {
 	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
 		place, err := c.Storage()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errUsage, err)
+			return nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 		}
 		store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 // A folder is a table in a folder, however its place is written: as a store it
@@ -29,7 +31,7 @@ func TestTableByURL(t *testing.T) {
 func TestTableThatIsNoURL(t *testing.T) {
 	for _, table := range []string{"ftp://x/y", "s3://", "s3://user:hunter2@bucket/table"} {
 		var out, errOut bytes.Buffer
-		require.Equal(t, exitUsage, run(t.Context(), []string{"push", table, "mem://"}, &out, &errOut), table)
+		require.Equal(t, cli.ExitUsage, run(t.Context(), []string{"push", table, "mem://"}, &out, &errOut), table)
 		require.NotContains(t, errOut.String(), "hunter2")
 	}
 }

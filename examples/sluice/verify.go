@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -23,7 +24,7 @@ no problem. Without problems the exit code is 0.`,
   sluice verify /var/replica s3://my-pond-backups/prod --data --state verify.state`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.State != "" && !opts.Data {
-				return fmt.Errorf("%w: --state is for --data", errUsage)
+				return fmt.Errorf("%w: --state is for --data", cli.ErrUsage)
 			}
 			table, url := "", args[len(args)-1]
 			if len(args) == 2 {
@@ -32,16 +33,11 @@ no problem. Without problems the exit code is 0.`,
 					table, url = url, table
 				}
 			}
-			bar := newBar(a.errOut, a.json, "verify")
-			rep, err := a.open(cmd.Context(), table, url, func(o *remote.Options) error {
-				o.Progress = bar.show
-				return nil
-			})
+			rep, err := a.open(cmd.Context(), table, url)
 			if err != nil {
 				return err
 			}
 			v, err := rep.Verify(cmd.Context(), opts)
-			bar.finish()
 			if perr := a.printVerification(v); err == nil {
 				err = perr
 			}

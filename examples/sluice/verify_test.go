@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/examples/internal/cli"
 )
 
 func TestVerifyAndDrillCommands(t *testing.T) {
@@ -37,15 +39,15 @@ func TestVerifyAndDrillCommands(t *testing.T) {
 	require.Contains(t, text, "version 1 restored in ")
 	require.Contains(t, text, "2 commits, 0 files, all of it as the store says")
 	code, text = sluice("drill", url, "--version", "7")
-	require.Equal(t, exitGap, code, text)
+	require.Equal(t, cli.ExitGap, code, text)
 
 	code, text = sluice("verify", url, "--state", state)
-	require.Equal(t, exitUsage, code, text)
+	require.Equal(t, cli.ExitUsage, code, text)
 	require.NoError(t, os.Remove(filepath.Join(url, "backups/version-000000/bundle.tar.zst")))
 	code, text = sluice("verify", url)
-	require.Equal(t, exitGap, code, text)
+	require.Equal(t, cli.ExitGap, code, text)
 	require.Contains(t, text, "PROBLEM missing version 0 backups/version-000000/bundle.tar.zst: ")
 	code, text = sluice("verify", url, "--json")
-	require.Equal(t, exitGap, code, text)
+	require.Equal(t, cli.ExitGap, code, text)
 	require.Contains(t, text, `"kind":"missing","problem":true`)
 }

@@ -7,97 +7,143 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/pondworks/sluice/remote"
 )
 
-// quietTime is how long something may take before a bar appears.
-const quietTime = time.Second
+const (
+	quietTime = time.Second            // so long something may take before a bar appears
+	drawEvery = 200 * time.Millisecond // and so often it is drawn
+)
 
-// Bar shows progress on a terminal, once that takes long enough to wonder, and
-// nothing anywhere else. Any number of goroutines may use it.
+// Bar shows on a terminal what takes long enough to wonder, and nothing anywhere
+// else. Any number of goroutines may use it. What is written through Above makes
+// room for itself.
 type Bar struct {
 	out *os.File // nil: show nothing
 
-	mu    sync.Mutex // guards what follows
-	begun time.Time
-	what  string // is being done
-	p     *progressbar.ProgressBar
+	mu      sync.Mutex // guards what follows
+	running *drawing   // nil: nothing is shown
+}
+
+// drawing is a bar while something goes on.
+type drawing struct {
+	meter
+	drawn bool          // there is something on the screen
+	stop  chan struct{} // closed to end it
+	ended chan struct{} // closed when it has
 }
 
 // NewBar returns a bar on w, which is silent unless w is a terminal.
-func NewBar(w io.Writer, quiet bool) *Bar {
-	if quiet || !IsTerminal(w) {
-		return &Bar{}
+func NewBar(w io.Writer) *Bar {
+	if f, ok := w.(*os.File); ok && IsTerminal(f) && os.Getenv("TERM") != "dumb" {
+		return &Bar{out: f}
 	}
-	return &Bar{out: w.(*os.File)}
+	return &Bar{}
 }
 
-// start makes the bar visible when it is time to, and reports whether it is.
-// Something else that is done begins a bar of its own.
-func (b *Bar) start(what string, total int64, options ...progressbar.Option) bool {
-	if b.out == nil {
-		return false
-	}
-	if what != b.what {
-		b.clear()
-		b.what, b.begun = what, time.Now()
-	}
-	if b.p == nil && time.Since(b.begun) < quietTime {
-		return false
-	}
-	if b.p == nil {
-		b.p = progressbar.NewOptions64(total, append(options,
-			progressbar.OptionSetWriter(b.out), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
-			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetSpinnerChangeInterval(0))...) // else a goroutine goes on drawing when all is done
-	}
-	return true
-}
+// Begin says what goes on from now until Finish, whether or not something tells how
+// far it is.
+func (b *Bar) Begin(what string) { b.update(what, func(*meter) {}) }
 
-// Versions shows how far a push, init or pull is: versions, bytes, bytes in a
-// second, time gone and time to go.
+// Versions shows how far a push, an init or another call is.
 func (b *Bar) Versions(p remote.Progress) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.start(p.Mode, int64(max(p.Total, 1)), progressbar.OptionShowCount()) {
-		return
-	}
-	b.p.ChangeMax(max(p.Total, 1))
-	b.p.Describe(fmt.Sprintf("%s %s, %s/s", p.Mode, Bytes(p.Bytes), Bytes(int64(float64(p.Bytes)/time.Since(b.begun).Seconds()))))
-	_ = b.p.Set(p.Versions) // a bar that cannot be drawn is no reason to stop
+	b.update(p.Mode, func(m *meter) { m.progress = p })
 }
 
 // Reader counts what is read from r; total is -1 if unknown.
 func (b *Bar) Reader(r io.Reader, total int64, name string) io.Reader {
-	var done int64
+	p := remote.Progress{Mode: name, Size: max(0, total)}
 	return readerFunc(func(buf []byte) (int, error) {
 		n, err := r.Read(buf)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		done += int64(n)
-		if b.start(name, total, progressbar.OptionShowBytes(true)) {
-			b.p.Describe(name + " " + Bytes(done))
-			_ = b.p.Set64(done) // as above
-		}
+		p.Bytes += int64(n)
+		p.Done = min(p.Bytes, p.Size)
+		b.Versions(p)
 		return n, err
 	})
+}
+
+// update changes what is shown. Something else that goes on has a bar of its own.
+func (b *Bar) update(what string, change func(*meter)) {
+	if b.out == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.running
+	if d == nil {
+		d = &drawing{stop: make(chan struct{}), ended: make(chan struct{})}
+		b.running = d
+		go b.draw(d)
+	}
+	if d.what != what {
+		d.meter = meter{what: what, begun: time.Now()}
+	}
+	change(&d.meter)
+}
+
+// draw draws until it is stopped, and leaves nothing on the screen.
+func (b *Bar) draw(d *drawing) {
+	defer close(d.ended)
+	tick := time.NewTicker(drawEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.stop:
+			if d.drawn {
+				fmt.Fprint(b.out, "\r\x1b[K") // a bar that cannot be drawn is no reason to stop
+			}
+			return
+		case <-tick.C:
+		}
+		b.mu.Lock()
+		d.sample(time.Now())
+		if line := d.line(time.Now()); time.Since(d.begun) >= quietTime {
+			d.drawn = true
+			fmt.Fprint(b.out, "\r\x1b[K"+cut(line, width(b.out))) // as above
+		}
+		b.mu.Unlock()
+	}
+}
+
+// width is how many characters a line of the terminal has.
+func width(f *os.File) int {
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80
 }
 
 // Finish removes the bar. What is shown next begins anew.
 func (b *Bar) Finish() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.clear()
+	d := b.running
+	b.running = nil
+	b.mu.Unlock()
+	if d != nil {
+		close(d.stop)
+		<-d.ended
+	}
 }
 
-func (b *Bar) clear() {
-	if b.p != nil {
-		_ = b.p.Clear() // as above
+// Above returns a writer to w that removes the bar first. Whether w is a terminal can
+// still be asked.
+func (b *Bar) Above(w io.Writer) io.Writer {
+	if b.out == nil {
+		return w
 	}
-	b.p, b.what = nil, ""
+	return above{w, b}
+}
+
+type above struct {
+	io.Writer
+	bar *Bar
+}
+
+func (a above) Write(p []byte) (int, error) {
+	a.bar.Finish()
+	return a.Writer.Write(p)
 }
 
 type readerFunc func([]byte) (int, error)
@@ -106,27 +152,9 @@ func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // IsTerminal reports whether a stream is one.
 func IsTerminal(stream any) bool {
+	if a, ok := stream.(above); ok {
+		stream = a.Writer
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// Bytes is a number of bytes for people.
-func Bytes(n int64) string {
-	if n < 1<<10 {
-		return fmt.Sprintf("%d B", n)
-	}
-	units := "KMGTPE"
-	f := float64(n) / 1024
-	for f >= 1024 && len(units) > 1 {
-		f, units = f/1024, units[1:]
-	}
-	return fmt.Sprintf("%.1f %ciB", f, units[0])
-}
-
-// Count is a number of things for people: "1 file", "2 files".
-func Count[N int | int64](n N, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }

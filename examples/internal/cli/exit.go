@@ -3,7 +3,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
@@ -53,4 +56,14 @@ func ExitCode(err error) int {
 		return ExitFailed
 	}
 	return ExitDone
+}
+
+// TellError says what went wrong, in red or as JSON. Who cannot be told has the exit
+// code.
+func TellError(w io.Writer, program string, err error, code int, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": err.Error(), "exit_code": code})
+		return
+	}
+	_, _ = fmt.Fprintln(w, NewPaint(w).Bad(program+":"), err)
 }
