@@ -206,6 +206,7 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 	if err != nil {
 		return nil, err
 	}
+	raw = seal(raw)
 	err = s.store.creator.Create(ctx, packIndexKey(x.first(), x.last()), bytes.NewReader(raw), int64(len(raw)))
 	if errors.Is(err, storage.ErrExists) {
 		err = nil // it says the same, being made of the same bundles

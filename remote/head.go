@@ -61,7 +61,7 @@ func (s *session) putHead(ctx context.Context, pos *position, ifMatch string) (t
 	if err != nil {
 		return "", err
 	}
-	return s.store.over.Put(ctx, headKey, b, ifMatch)
+	return s.store.over.Put(ctx, headKey, seal(b), ifMatch)
 }
 
 // headChanged finds out why the head is not the one that this process last

@@ -47,6 +47,9 @@ type head struct {
 // decodeRecord reads a small JSON object of the store. Fields that are not
 // known pass, so that a newer writer of the same format may add some.
 func decodeRecord(b []byte, into any) error {
+	if err := checkSeal(b); err != nil { // first: the format may be what is wrong
+		return err
+	}
 	var format struct {
 		Format int `json:"format"`
 	}
@@ -67,7 +70,10 @@ func decodeRecord(b []byte, into any) error {
 
 func encodeRecord(v any) ([]byte, error) {
 	b, err := json.MarshalIndent(v, "", "  ")
-	return append(b, '\n'), err
+	if err != nil {
+		return nil, err
+	}
+	return seal(append(b, '\n')), nil
 }
 
 // check refuses what an honest writer never wrote.

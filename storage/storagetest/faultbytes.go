@@ -14,9 +14,9 @@ type faultOverwriter struct {
 }
 
 func (o faultOverwriter) Get(ctx context.Context, key string) ([]byte, string, error) {
-	kind := o.f.begin(true)
+	kind := o.f.begin(down)
 	if kind != "" && kind != FaultFlip {
-		return nil, "", o.f.err("get", key)
+		return nil, "", o.f.err(kind, "get", key)
 	}
 	b, tag, err := o.over.Get(ctx, key)
 	if err == nil && kind == FaultFlip {
@@ -27,9 +27,9 @@ func (o faultOverwriter) Get(ctx context.Context, key string) ([]byte, string, e
 }
 
 func (o faultOverwriter) Put(ctx context.Context, key string, b []byte, ifMatch string) (string, error) {
-	switch o.f.begin(true) {
-	case FaultBefore, FaultMiddle:
-		return "", o.f.err("put", key)
+	switch kind := o.f.begin(up); kind {
+	case FaultBefore, FaultMiddle, FaultThrottle:
+		return "", o.f.err(kind, "put", key)
 	case FaultFlip:
 		b = bytes.Clone(b)
 		o.f.flip(b)
@@ -37,7 +37,7 @@ func (o faultOverwriter) Put(ctx context.Context, key string, b []byte, ifMatch 
 		if _, err := o.over.Put(ctx, key, b, ifMatch); err != nil {
 			return "", err
 		}
-		return "", o.f.err("put", key)
+		return "", o.f.err(kind, "put", key)
 	}
 	return o.over.Put(ctx, key, b, ifMatch)
 }
