@@ -210,13 +210,13 @@ func (a *app) sayRun(r steward.Run) error {
 		case errors.Is(r.Failure, remote.ErrInvalidConfig), errors.Is(r.Failure, remote.ErrUnsupported):
 			next = setRight(r.Node)
 		}
-		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be; %s\n", cli.NewPaint(a.errOut).Bad("warning:"), r.Node, r.Error, next)
+		_, err := fmt.Fprintf(a.errOut, "%s %s: %s; the pond is as it should be; %s\n", cli.NewPaint(a.errOut).Bad("warning:"), steward.Label(r.Node, r.Store), r.Error, next)
 		return err
 	}
 	if a.json {
 		return nil
 	}
-	_, err := fmt.Fprintf(a.out, "%s: %s\n", r.Node, reportText(r.Report))
+	_, err := fmt.Fprintf(a.out, "%s: %s\n", steward.Label(r.Node, r.Store), reportText(r.Report))
 	return err
 }
 

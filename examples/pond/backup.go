@@ -25,7 +25,8 @@ func (a *app) backupCommand() *cobra.Command {
 
 // listed is one line of backup list.
 type listed struct {
-	Node string `json:"node"`
+	Node  string `json:"node"`
+	Store string `json:"store,omitempty"` // where the node has several
 	remote.VersionInfo
 	What string `json:"what,omitempty"` // if this pond has the version too
 }
@@ -41,16 +42,12 @@ func (a *app) listCommand() *cobra.Command {
 				return err
 			}
 			list := []listed{}
-			err = a.each(p, remote.ModePush, noPush, func(n steward.Node) error {
-				r, err := p.Replicator(cmd.Context(), n, nil)
-				if err != nil {
-					return err
-				}
-				for v, err := range r.Versions(cmd.Context()) {
+			err = a.eachStore(cmd.Context(), p, remote.ModePush, noPush, func(n steward.Node, s steward.Store) error {
+				for v, err := range s.Versions(cmd.Context()) {
 					if err != nil {
 						return err
 					}
-					line := listed{Node: n.Path, VersionInfo: v}
+					line := listed{Node: n.Path, Store: s.Name, VersionInfo: v}
 					if info, _, err := p.FS.Info(cmd.Context(), v.Version); err == nil {
 						line.What = info.What
 					}
@@ -73,7 +70,7 @@ func printList(out io.Writer, list []listed) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "VERSION\tBUNDLE\tSIZE\tSTORED (UTC)\tWHERE\tWHAT")
 	for _, l := range list {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.Version, l.Bundle, cli.Bytes(l.Size), l.Stored.UTC().Format(time.DateTime), l.Node, l.What)
+		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\n", l.Version, l.Bundle, cli.Bytes(l.Size), l.Stored.UTC().Format(time.DateTime), steward.Label(l.Node, l.Store), l.What)
 	}
 	return w.Flush()
 }
@@ -88,8 +85,8 @@ func (a *app) previewCommand() *cobra.Command {
 				return err
 			}
 			list := []steward.Preview{}
-			err = a.each(p, remote.ModePush, noPush, func(n steward.Node) error {
-				pre, err := p.Preview(cmd.Context(), n)
+			err = a.eachStore(cmd.Context(), p, remote.ModePush, noPush, func(_ steward.Node, s steward.Store) error {
+				pre, err := p.Preview(cmd.Context(), s)
 				if err != nil {
 					return err
 				}
@@ -101,7 +98,7 @@ func (a *app) previewCommand() *cobra.Command {
 				if pre.Versions > 0 {
 					what = fmt.Sprintf("would push versions %d to %d: %s, %s before compression", pre.First, pre.Last, cli.Count(pre.Files, "file"), cli.Bytes(pre.Bytes))
 				}
-				_, err = fmt.Fprintf(a.out, "%s: %s\n", n.Path, what)
+				_, err = fmt.Fprintf(a.out, "%s: %s\n", steward.Label(pre.Node, pre.Store), what)
 				return err
 			})
 			if err == nil && a.json {
@@ -124,8 +121,8 @@ func (a *app) nowCommand() *cobra.Command {
 			}
 			var runs []steward.Run
 			err = a.each(p, remote.ModePush, noPush, func(n steward.Node) error {
-				r, err := p.Push(cmd.Context(), n)
-				runs = append(runs, r)
+				all, err := p.Push(cmd.Context(), n)
+				runs = append(runs, all...)
 				return err
 			})
 			if runs == nil {

@@ -39,9 +39,9 @@ func TestCommitsDuringInit(t *testing.T) {
 	node := steward.Node{Path: steward.DefaultNode, Text: []byte(config)}
 	_, err = source.Mknod(t.Context(), node)
 	require.NoError(t, err)
-	run, err := source.Push(t.Context(), node)
+	runs, err := source.Push(t.Context(), node)
 	require.NoError(t, err)
-	require.EqualValues(t, 10, run.Report.Last)
+	require.EqualValues(t, 10, runs[0].Report.Last)
 
 	file := filepath.Join(dir, "init.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config+"mode: init\nauto_switch_to_pull: true\n"), 0o600))
@@ -60,7 +60,7 @@ func TestCommitsDuringInit(t *testing.T) {
 
 	node, err = replica.Node(steward.DefaultNode)
 	require.NoError(t, err)
-	run, err = replica.Pull(t.Context(), node)
+	run, err := replica.Pull(t.Context(), node)
 	require.NoError(t, err)
 	require.EqualValues(t, 11, run.Report.First)
 	require.EqualValues(t, 15, run.Report.Last)

@@ -255,19 +255,13 @@ func (d *design) configuration(t *testing.T, block string) {
 		t.Run(form, func(t *testing.T) {
 			c, err := remote.ParseConfig([]byte(text))
 			if errors.Is(err, remote.ErrUnsupported) {
-				require.Regexp(t, `(include_paths|exclude_paths|replicas) is not there yet`, err)
-				require.Regexp(t, `include_paths|replicas`, text, "only what the document leaves for later")
+				require.Regexp(t, `(include_paths|exclude_paths) is not there yet`, err)
+				require.Regexp(t, `include_paths`, text, "only what the document leaves for later")
 				return
 			}
 			require.NoError(t, err, text)
 			file := filepath.Join(t.TempDir(), "config.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			if len(c.Replicas) > 0 { // the library has them, a pond has a node for each
-				require.Len(t, c.Replicas, 2)
-				_, _, errOut := try(t, "", "mknod", "remote", "/etc/system.d/20-more", "--config-path", file, "--pond-path", d.source)
-				require.Contains(t, errOut, "replicas: make a node for each store")
-				return
-			}
 			d.use(t, c, file)
 		})
 	}
@@ -276,18 +270,16 @@ func (d *design) configuration(t *testing.T, block string) {
 var replica = regexp.MustCompile(`(?m)^( *)- region: (\S+)\n`)
 
 // withPlaces completes the replicas of the document, of which it says only in what
-// region they are.
+// region they are, and the configuration that they stand in.
 func (d *design) withPlaces(t *testing.T, text string) string {
 	if !replica.MatchString(text) {
 		return text
 	}
-	const place = "storage_type: s3\nbucket: my-pond-backups\n"
-	text = replica.ReplaceAllString(text, "${1}- prefix: ${2}\n${1}  storage_type: s3\n${1}  bucket: my-pond-backups\n")
+	place := fmt.Sprintf("${1}- storage_type: s3\n${1}  bucket: %s\n${1}  prefix: ${2}\n", d.bucket)
 	if d.bucket == "" {
-		text = regexp.MustCompile(`- prefix:.*\n *`).ReplaceAllString(text, "- ")
-		text = strings.ReplaceAll(text, "- storage_type: s3", "- storage_type: local\n    path: "+d.dir)
+		place = fmt.Sprintf("${1}- storage_type: local\n${1}  path: %s\n", filepath.Join(d.dir, "${2}"))
 	}
-	return d.replaced(t, place+text)
+	return d.replaced(t, "storage_type: s3\nbucket: my-pond-backups\n") + replica.ReplaceAllString(text, place)
 }
 
 // use does with a configuration what its mode is for.
@@ -299,7 +291,8 @@ func (d *design) use(t *testing.T, c *remote.Config, file string) {
 		pond(t, "", "rm", node, "--pond-path", d.source)
 		require.Contains(t, pond(t, "", "mknod", "remote", node, "--config-path", file, "--pond-path", d.source), "nothing new")
 		d.put(t)
-		require.Contains(t, pond(t, "", "backup", "status", "--pond-path", d.source), "in step")
+		status := pond(t, "", "backup", "status", "--pond-path", d.source)
+		require.Equal(t, 1+len(c.Replicas), strings.Count(status, "in step"), status)
 	case remote.ModeInit:
 		pond(t, "", "init", "--from-backup", file, "--pond-path", path)
 		d.sameFiles(t, path)

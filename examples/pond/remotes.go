@@ -22,7 +22,8 @@ func (a *app) mknodCommand() *cobra.Command {
 		Long: `Configure a factory at PATH, /etc/system.d/NAME; factories run after each commit in the order of
 their names. The only kind is remote: with mode: push, the default, it copies each commit into
 the store that FILE names. The pond is backed up at once, and the configuration is kept in this
-pond alone: replicas do not get it.`,
+pond alone: replicas do not get it. FILE may name more stores under replicas: then each commit is
+read and compressed once and goes to all of them, and one that is down keeps no other waiting.`,
 		Example: `  pond mknod remote /etc/system.d/10-remote --config-path backup.yaml
 
   # backup.yaml
@@ -35,7 +36,18 @@ pond alone: replicas do not get it.`,
 
   # or into a folder
   storage_type: local
-  path: /mnt/backups`,
+  path: /mnt/backups
+
+  # or into several stores at once
+  storage_type: s3
+  bucket: my-pond-backups
+  region: us-west-2
+  replicas:
+    - storage_type: s3
+      bucket: my-pond-backups-eu
+      region: eu-west-1
+    - storage_type: local
+      path: /mnt/backups`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] != "remote" {
 				return fmt.Errorf("%w: no factory %q; there is only: remote", cli.ErrUsage, args[0])
@@ -82,8 +94,8 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w; pond ls %s shows what is configured", err, steward.SystemDir)
 			}
-			r, err := p.RunNode(cmd.Context(), n)
-			return a.ran([]steward.Run{r}, advised(n, err))
+			runs, err := p.RunNode(cmd.Context(), n)
+			return a.ran(runs, advised(n, err))
 		},
 	}
 }
@@ -107,7 +119,7 @@ func (a *app) ran(runs []steward.Run, failure error) error {
 	}
 	for _, r := range runs {
 		if r.Error == "" || r.Report.Versions > 0 {
-			if _, err := fmt.Fprintf(a.out, "%s: %s\n", r.Node, reportText(r.Report)); err != nil {
+			if _, err := fmt.Fprintf(a.out, "%s: %s\n", steward.Label(r.Node, r.Store), reportText(r.Report)); err != nil {
 				return errors.Join(failure, err)
 			}
 		}
@@ -141,6 +153,26 @@ func (a *app) each(p *steward.Pond, mode remote.Mode, hint string, do func(stewa
 		return fmt.Errorf("%w: no remote with mode %s; %s", errNothing, mode, hint)
 	}
 	return failures
+}
+
+// eachStore does something for every store of every factory of a mode, also after
+// one failed.
+func (a *app) eachStore(ctx context.Context, p *steward.Pond, mode remote.Mode, hint string, do func(steward.Node, steward.Store) error) error {
+	return a.each(p, mode, hint, func(n steward.Node) error {
+		stores, err := p.Stores(ctx, n, nil)
+		if err != nil {
+			return err
+		}
+		var failures error
+		for _, s := range stores {
+			if err := do(n, s); err != nil && s.Name != "" {
+				failures = errors.Join(failures, fmt.Errorf("%s: %w", s.Name, err))
+			} else {
+				failures = errors.Join(failures, err)
+			}
+		}
+		return failures
+	})
 }
 
 const (

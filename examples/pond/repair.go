@@ -12,6 +12,7 @@ import (
 // leftovers is what repair found in the store of one factory.
 type leftovers struct {
 	Node  string            `json:"node"`
+	Store string            `json:"store,omitempty"` // where the node has several
 	Found []remote.Leftover `json:"leftovers"`
 }
 
@@ -29,14 +30,10 @@ on, and --delete removes them. What the store's history has is never touched.`,
 				return err
 			}
 			list := []leftovers{}
-			err = a.each(p, remote.ModePush, noPush, func(n steward.Node) error {
-				r, err := p.Replicator(cmd.Context(), n, nil)
-				if err != nil {
-					return err
-				}
-				found, err := r.Repair(cmd.Context(), remove)
-				list = append(list, leftovers{n.Path, found})
-				if perr := a.printLeftovers(n.Path, found, err == nil); err == nil {
+			err = a.eachStore(cmd.Context(), p, remote.ModePush, noPush, func(n steward.Node, s steward.Store) error {
+				found, err := s.Repair(cmd.Context(), remove)
+				list = append(list, leftovers{n.Path, s.Name, found})
+				if perr := a.printLeftovers(steward.Label(n.Path, s.Name), found, err == nil); err == nil {
 					err = perr
 				}
 				return err

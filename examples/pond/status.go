@@ -35,8 +35,8 @@ the last 30 days, at the prices of S3 Standard in us-east-1 unless --usd flags t
 				return err
 			}
 			list := []steward.NodeStatus{}
-			err = a.each(p, mode, hint, func(n steward.Node) error {
-				st, err := p.Status(cmd.Context(), n, prices)
+			err = a.eachStore(cmd.Context(), p, mode, hint, func(n steward.Node, s steward.Store) error {
+				st, err := p.Status(cmd.Context(), n, s, prices)
 				if err != nil {
 					return err
 				}

@@ -13,7 +13,8 @@ import (
 
 // verified is what verify found out about one factory.
 type verified struct {
-	Node string `json:"node"`
+	Node  string `json:"node"`
+	Store string `json:"store,omitempty"` // where the node has several
 	remote.Verification
 }
 
@@ -31,18 +32,14 @@ all digests. All that is wrong is listed.`,
 				return err
 			}
 			list := []verified{}
-			err = a.each(p, remote.ModePush, noPush, func(n steward.Node) error {
-				r, err := p.Replicator(cmd.Context(), n, nil)
+			err = a.eachStore(cmd.Context(), p, remote.ModePush, noPush, func(n steward.Node, s steward.Store) error {
+				v, err := s.Verify(cmd.Context(), opts)
 				if err != nil {
 					return err
 				}
-				v, err := r.Verify(cmd.Context(), opts)
-				if err != nil {
-					return err
-				}
-				list = append(list, verified{n.Path, v})
+				list = append(list, verified{n.Path, s.Name, v})
 				if !a.json {
-					err = a.printVerification(n.Path, v)
+					err = a.printVerification(steward.Label(n.Path, s.Name), v)
 				}
 				if err == nil {
 					err = v.Err()

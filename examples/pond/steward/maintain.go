@@ -94,15 +94,17 @@ func (p *Pond) safe(ctx context.Context) (deltalog.Version, error) {
 		if c.Mode != remote.ModePush {
 			continue
 		}
-		r, err := p.Replicator(ctx, n, nil)
+		stores, err := p.Stores(ctx, n, nil)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", n.Path, err)
 		}
-		v, err := r.SafeVersion(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", n.Path, err)
+		for _, s := range stores {
+			v, err := s.SafeVersion(ctx)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", Label(s.Node, s.Name), err)
+			}
+			safe = min(safe, v)
 		}
-		safe = min(safe, v)
 	}
 	return safe, nil
 }

@@ -32,16 +32,7 @@ type Node struct {
 }
 
 // Config is the configuration, parsed. Errors do not name the node.
-func (n Node) Config() (*remote.Config, error) {
-	c, err := remote.ParseConfig(n.Text)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.Replicas) > 0 {
-		return nil, fmt.Errorf("%w: replicas: make a node for each store", remote.ErrUnsupported)
-	}
-	return c, nil
-}
+func (n Node) Config() (*remote.Config, error) { return remote.ParseConfig(n.Text) }
 
 // secrets are the values of keys that nobody should see on a screen, but for
 // those that only name a variable.
@@ -107,7 +98,7 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkPlace(c), p.checkSource(ctx, c)); err != nil {
+	if err := errors.Join(checkPlace(c), checkPlaces(c), p.checkSource(ctx, c)); err != nil {
 		return nil, err
 	}
 	file, err := p.nodeFile(n.Path)
@@ -127,9 +118,30 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 // checkPlace refuses a folder whose place depends on where a command is run:
 // today's commit would go into one backup and tomorrow's into another.
 func checkPlace(c *remote.Config) error {
+	for _, r := range c.Replicas {
+		if err := checkPlace(r); err != nil {
+			return err
+		}
+	}
 	if strings.HasPrefix(c.Path+c.URL, ".") || c.Path != "" && !filepath.IsAbs(c.Path) && !strings.HasPrefix(c.Path, "${env:") {
 		here, err := filepath.Abs(c.Path + c.URL)
 		return errors.Join(fmt.Errorf("%w: %q depends on the folder that a command is run in; write %s", remote.ErrInvalidConfig, c.Path+c.URL, here), err)
+	}
+	return nil
+}
+
+// checkPlaces refuses two stores at one place, as far as it is known where they are.
+func checkPlaces(c *remote.Config) error {
+	seen := map[string]bool{}
+	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
+		place, err := c.Storage()
+		if err != nil {
+			return nil // of a variable that is not set each run tells
+		}
+		if seen[place.String()] {
+			return fmt.Errorf("%w: two stores are at %s", remote.ErrInvalidConfig, place)
+		}
+		seen[place.String()] = true
 	}
 	return nil
 }

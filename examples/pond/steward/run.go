@@ -23,6 +23,7 @@ const hookVersions = 100
 // Run is one run of a factory.
 type Run struct {
 	Node   string        `json:"node"`
+	Store  string        `json:"store,omitempty"`   // its place, where the node has several stores
 	TxnSeq int64         `json:"txn_seq,omitempty"` // the transaction it followed; 0: a command asked for it
 	Time   time.Time     `json:"time"`
 	Error  string        `json:"error,omitempty"`
@@ -44,8 +45,8 @@ func (p *Pond) postCommit(ctx context.Context, seq int64) []Run {
 		if c, err := n.Config(); err == nil && c.Mode != remote.ModePush {
 			continue // a replica makes no commits, and an init comes before them
 		}
-		run, _ := p.run(ctx, n, seq, (*remote.Replicator).Push, func(o *remote.Options) { o.MaxVersions = hookVersions }) // the error is in run
-		runs = append(runs, run)
+		all, _ := p.push(ctx, n, seq, func(o *remote.Options) { o.MaxVersions = hookVersions }) // the errors are in all
+		runs = append(runs, all...)
 	}
 	return runs
 }
@@ -53,17 +54,20 @@ func (p *Pond) postCommit(ctx context.Context, seq int64) []Run {
 // PostCommit runs the factories after a transaction that made no commit.
 func (p *Pond) PostCommit(ctx context.Context, txn *Txn) { txn.Runs = p.postCommit(ctx, txn.Seq) }
 
-// RunNode does one pass of whatever a factory's mode says.
-func (p *Pond) RunNode(ctx context.Context, n Node) (Run, error) {
+// RunNode does one pass of whatever a factory's mode says: a run for each store.
+func (p *Pond) RunNode(ctx context.Context, n Node) ([]Run, error) {
 	c, err := n.Config()
 	if err != nil {
-		return Run{}, err
+		return nil, err
 	}
-	run, err := p.run(ctx, n, 0, (*remote.Replicator).Run, nil)
+	if c.Mode == remote.ModePush {
+		return p.Push(ctx, n)
+	}
+	run, err := p.run(ctx, n, (*remote.Replicator).Run)
 	if err == nil && c.Mode == remote.ModeInit && c.SwitchToPull {
 		err = p.switchToPull(n.Path, c)
 	}
-	return run, err
+	return []Run{run}, err
 }
 
 // switchToPull rewrites a node so that it pulls from now on.
@@ -79,28 +83,56 @@ func (p *Pond) switchToPull(name string, c *remote.Config) error {
 	return replace(file, text)
 }
 
-// Push pushes everything that is new to the node's store.
-func (p *Pond) Push(ctx context.Context, n Node) (Run, error) {
-	return p.run(ctx, n, 0, (*remote.Replicator).Push, nil)
+// Push pushes everything that is new to each store of the node.
+func (p *Pond) Push(ctx context.Context, n Node) ([]Run, error) { return p.push(ctx, n, 0, nil) }
+
+// push pushes to all stores of a node at once and records what came of each. A
+// record has its error too.
+func (p *Pond) push(ctx context.Context, n Node, seq int64, set func(*remote.Options)) ([]Run, error) {
+	begun := time.Now().UTC()
+	c, err := n.Config()
+	var m *remote.Multi
+	var stores []Store
+	if err == nil {
+		m, stores, err = p.multi(ctx, n, c, set)
+	}
+	if err != nil {
+		run := Run{Node: n.Path, TxnSeq: seq, Time: begun, Error: err.Error(), Failure: err}
+		return []Run{run}, errors.Join(err, p.appendRun(run))
+	}
+	reports, _ := m.Push(ctx) // the errors are in reports
+	var runs []Run
+	for i, r := range reports {
+		run := Run{Node: n.Path, Store: stores[i].Name, TxnSeq: seq, Time: begun, Report: r.Report, Failure: r.Err}
+		if r.Err != nil {
+			run.Error = r.Err.Error()
+			if run.Store != "" {
+				r.Err = fmt.Errorf("%s: %w", run.Store, r.Err)
+			}
+		}
+		runs, err = append(runs, run), errors.Join(err, r.Err, p.appendRun(run))
+	}
+	return runs, err
 }
 
 // Pull applies everything that is new in the node's store, each version as a
 // transaction of this pond.
 func (p *Pond) Pull(ctx context.Context, n Node) (Run, error) {
-	return p.run(ctx, n, 0, (*remote.Replicator).Pull, nil)
+	return p.run(ctx, n, (*remote.Replicator).Pull)
 }
 
-// run does what move says and records it. The record has the error too.
-func (p *Pond) run(ctx context.Context, n Node, seq int64, move func(*remote.Replicator, context.Context) (remote.Report, error), set func(*remote.Options)) (Run, error) {
-	run := Run{Node: n.Path, TxnSeq: seq, Time: time.Now().UTC()}
-	r, err := p.Replicator(ctx, n, set)
+// run does what move says, which is no push, and records it. The record has the
+// error too.
+func (p *Pond) run(ctx context.Context, n Node, move func(*remote.Replicator, context.Context) (remote.Report, error)) (Run, error) {
+	run := Run{Node: n.Path, Time: time.Now().UTC()}
+	r, err := p.Replicator(ctx, n, nil)
 	if err == nil {
 		run.Report, err = move(r, ctx)
 	}
 	if err != nil {
 		run.Error, run.Failure = err.Error(), err
 	}
-	if run.Report.Mode != remote.ModePush.String() && run.Report.Versions > 0 {
+	if run.Report.Versions > 0 {
 		err = errors.Join(err, p.reconcile(ctx))
 	}
 	return run, errors.Join(err, p.appendRun(run))
@@ -110,8 +142,8 @@ func (p *Pond) appendRun(r Run) error { return appendLine(p.runsFile(r.Node), r)
 
 func (p *Pond) runsFile(node string) string { return p.control("runs", path.Base(node)+".jsonl") }
 
-// Replicator returns the replicator of this pond and a node's store. set, if
-// not nil, changes its options.
+// Replicator returns the replicator of this pond and the one store of a node that
+// does not push. set, if not nil, changes its options.
 func (p *Pond) Replicator(ctx context.Context, n Node, set func(*remote.Options)) (*remote.Replicator, error) {
 	c, err := n.Config()
 	if err != nil {
@@ -128,12 +160,18 @@ func (p *Pond) Replicator(ctx context.Context, n Node, set func(*remote.Options)
 }
 
 func (p *Pond) replicator(c *remote.Config, store storage.Store, set func(*remote.Options)) (*remote.Replicator, error) {
+	return remote.New(p.FS.Table(), store, p.replicatorOptions(c, set))
+}
+
+// replicatorOptions are those of a configuration and of this pond; set, if not nil,
+// changes them.
+func (p *Pond) replicatorOptions(c *remote.Config, set func(*remote.Options)) *remote.Options {
 	o := c.Options()
 	p.fill(o)
 	if set != nil {
 		set(o)
 	}
-	return remote.New(p.FS.Table(), store, o)
+	return o
 }
 
 // fill sets the options that do not come from a configuration.

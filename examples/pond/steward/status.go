@@ -30,29 +30,21 @@ type NodeStatus struct {
 	SyncInterval time.Duration `json:"sync_interval_ns"`
 }
 
-// Status looks at the pond, at the store and at the records of past runs.
-func (p *Pond) Status(ctx context.Context, n Node, prices Prices) (NodeStatus, error) {
+// Status looks at the pond, at a store of a node and at the records of past runs.
+func (p *Pond) Status(ctx context.Context, n Node, s Store, prices Prices) (NodeStatus, error) {
 	c, err := n.Config()
 	if err != nil {
 		return NodeStatus{}, err
 	}
-	place, err := c.Storage()
-	if err != nil {
-		return NodeStatus{}, err
-	}
-	st := NodeStatus{Node: n.Path, Mode: c.Mode.String(), Place: place.String(), SyncInterval: c.SyncInterval,
-		Prices: prices, Billed: place.Scheme != "file" && place.Scheme != "mem"}
-	if err := p.addRuns(&st, n); err != nil {
+	st := NodeStatus{Node: n.Path, Mode: c.Mode.String(), Place: s.place.String(), SyncInterval: c.SyncInterval,
+		Prices: prices, Billed: s.place.Scheme != "file" && s.place.Scheme != "mem"}
+	if err := p.addRuns(&st, n, s); err != nil {
 		return st, err
 	}
-	r, err := p.Replicator(ctx, n, nil)
-	if err != nil {
+	if st.Status, err = s.Replicator.Status(ctx); err != nil {
 		return st, err
 	}
-	if st.Status, err = r.Status(ctx); err != nil {
-		return st, err
-	}
-	if err := addStored(ctx, &st, r); err != nil {
+	if err := addStored(ctx, &st, s.Replicator); err != nil {
 		return st, err
 	}
 	if st.Billed {
@@ -61,12 +53,17 @@ func (p *Pond) Status(ctx context.Context, n Node, prices Prices) (NodeStatus, e
 	return st, nil
 }
 
-func (p *Pond) addRuns(st *NodeStatus, n Node) error {
+// addRuns adds up the runs of a store. Those of no store are of a time when the node
+// had only one, or of all, which could not be opened.
+func (p *Pond) addRuns(st *NodeStatus, n Node, s Store) error {
 	runs, err := p.Runs(n)
 	if err != nil {
 		return err
 	}
 	for _, r := range runs {
+		if r.Store != "" && r.Store != s.place.String() {
+			continue
+		}
 		st.LastRun = &r
 		st.Requests = sum(st.Requests, r.Report.Requests)
 		if time.Since(r.Time) < 30*24*time.Hour {
@@ -113,21 +110,18 @@ func (p Prices) month(stored int64, q remote.Requests) float64 {
 // Preview is what the next push would send.
 type Preview struct {
 	Node     string           `json:"node"`
-	First    deltalog.Version `json:"first_version"` // meaningful only if Versions > 0
+	Store    string           `json:"store,omitempty"` // where the node has several
+	First    deltalog.Version `json:"first_version"`   // meaningful only if Versions > 0
 	Last     deltalog.Version `json:"last_version"`
 	Versions int64            `json:"versions"`
 	Files    int              `json:"files"` // commits among them
 	Bytes    int64            `json:"bytes"` // before compression
 }
 
-// Preview looks at what the next push of a node would send. It changes nothing.
-func (p *Pond) Preview(ctx context.Context, n Node) (Preview, error) {
-	pre := Preview{Node: n.Path}
-	r, err := p.Replicator(ctx, n, nil)
-	if err != nil {
-		return pre, err
-	}
-	st, err := r.Status(ctx)
+// Preview looks at what the next push to a store would send. It changes nothing.
+func (p *Pond) Preview(ctx context.Context, s Store) (Preview, error) {
+	pre := Preview{Node: s.Node, Store: s.Name}
+	st, err := s.Replicator.Status(ctx)
 	if err != nil || st.Ahead == 0 {
 		return pre, err
 	}
