@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -40,7 +39,7 @@ type held struct {
 
 	packed   chan struct{} // closed when what follows is known
 	manifest *bundle.Manifest
-	data     []byte   // or
+	data     pieces   // or
 	file     *os.File // and its size
 	length   int64
 }
@@ -118,7 +117,7 @@ func (g *group) share(ctx context.Context, s *session, p *plan, src *packing[bun
 	if h.file != nil {
 		src.whole = io.NewSectionReader(h.file, 0, h.length)
 	} else {
-		src.whole = bytes.NewReader(h.data)
+		src.whole = h.data.reader()
 	}
 	return free, nil
 }
@@ -209,10 +208,9 @@ func (e *spoolError) Unwrap() error { return e.error }
 // pack packs into memory or a temporary file.
 func (h *held) pack(src *packing[bundle.Manifest]) error {
 	if !h.onDisk {
-		var b bytes.Buffer
-		m, err := src.pack(&b)
+		m, err := src.pack(&h.data)
 		if err == nil {
-			h.data, h.manifest = b.Bytes(), &m
+			h.manifest = &m
 		}
 		return err
 	}

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"errors"
 	"io"
 )
@@ -15,27 +14,20 @@ type packing[T any] struct {
 	portion *portion // of what a push does, nil if it is not counted; and
 	stands  int64    // for how many bytes of it the object stands
 
-	whole whole // packed already; else
+	whole *io.SectionReader // packed already; else
 	pipe  *io.PipeReader
 	ended chan struct{} // closed when the packing behind pipe has ended
 	sent  int64         // bytes read since the last start
 }
 
-// whole is an object that is packed already.
-type whole interface {
-	io.ReadSeeker
-	Size() int64
-}
-
-// packSmall packs at once, which suits what fits into memory: about size bytes.
-func (p *packing[T]) packSmall(size int64) error {
-	var buf bytes.Buffer
-	buf.Grow(int(size))
-	done, err := p.pack(&buf)
+// packSmall packs at once, which suits what fits into memory.
+func (p *packing[T]) packSmall() error {
+	var packed pieces
+	done, err := p.pack(&packed)
 	if err != nil {
 		return err
 	}
-	p.done, p.whole = &done, bytes.NewReader(buf.Bytes())
+	p.done, p.whole = &done, packed.reader()
 	return nil
 }
 

@@ -71,8 +71,10 @@ type Options struct {
 	// NoBases keeps Push from taking bases by itself. They cost about a twentieth
 	// of what is pushed, and let HistoryLive skip what is dead.
 	NoBases bool
-	// Memory is how many bytes about a call may hold for work on the live set;
-	// beyond it temporary files are used. Default: 64 MiB.
+	// Memory is how many bytes about a call may hold in buffers of its transfers
+	// and for work on the live set; beyond it transfers wait and temporary files are
+	// used. Go's heap grows to about twice what is held; a process that must stay
+	// small lowers that with GOGC, as the command sluice does. Default: 64 MiB.
 	Memory int64
 	// Durability says what a replica survives. Default: DurabilityFull.
 	Durability Durability

@@ -148,7 +148,7 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 		}
 	}
 	if p.size <= s.packedInMemory() {
-		err = src.packSmall(p.size)
+		err = src.packSmall()
 	}
 	return src, func() {}, err
 }

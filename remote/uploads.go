@@ -30,6 +30,8 @@ type uploading struct {
 	done chan error // buffered, so that an upload never waits for its reader
 }
 
+func (u *uploading) ended() bool { return len(u.done) > 0 }
+
 func newUploads(ctx context.Context, places int, memory int64, through func(*plan)) *uploads {
 	ctx, cancel := context.WithCancel(ctx)
 	return &uploads{ctx: ctx, cancel: cancel, places: semaphore.NewWeighted(int64(places)), memory: semaphore.NewWeighted(memory), through: through}
@@ -38,8 +40,8 @@ func newUploads(ctx context.Context, places int, memory int64, through func(*pla
 // start runs f for the next bundle, which takes so many bytes of memory, as soon
 // as there is a place.
 func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) error {
-	if len(u.queue) >= runAhead {
-		u.settleFirst()
+	for len(u.queue) >= runAhead || len(u.queue) > 0 && u.queue[0].ended() {
+		u.settleFirst() // early, since what it was planned from takes memory
 	}
 	if err := u.places.Acquire(u.ctx, 1); err != nil {
 		return err
