@@ -116,7 +116,8 @@ type counts struct{ Put, Get, List int64 }
 type soak struct {
 	t      *testing.T
 	prefix string
-	fresh  bool // the pusher's next call is its first
+	fresh  bool             // the pusher's next call is its first
+	base   deltalog.Version // that it took last
 
 	mu         sync.Mutex
 	reported   counts
@@ -219,7 +220,9 @@ func (s *soak) judge(name, op string, fresh bool, r remote.Report, err error) {
 	case op == "push" && r.First == 0:
 		kind, most = "first push", counts{Put: 5, Get: 3, List: 1}
 	case op == "push" && r.Base != nil:
-		kind, most = "push with a base", counts{Put: 3, Get: 3 + 3*soakRestart, List: 1 + versions + int64(r.Last)/500}
+		since := int64(*r.Base - s.base) // of these it pushed some itself
+		s.base = *r.Base
+		kind, most = "push with a base", counts{Put: 3, Get: 3 + 2*since, List: 1 + versions + int64(r.Last)/500}
 	case op == "push" && fresh:
 		kind, most = "push, fresh process", counts{Put: 2, Get: 3}
 	case op == "push":
