@@ -23,7 +23,7 @@ func extended(t *testing.T, source *pond) storage.Store {
 	for key := range objects(t, store) {
 		if strings.HasSuffix(key, ".json") {
 			spoil(t, store, key, func(b []byte) []byte {
-				return bytes.Replace(b, []byte("{"), []byte(`{"new_field":{"x":[1,null]},`), 1)
+				return resealed(bytes.Replace(b, []byte("{"), []byte(`{"new_field":{"x":[1,null]},`), 1))
 			})
 		}
 	}
@@ -63,7 +63,9 @@ func TestLaterFormatIsRefused(t *testing.T) {
 		copyObject(t, whole, packed, key)
 	}
 	consolidate(t, packed)
-	number := func(b []byte) []byte { return regexp.MustCompile(`"format": ?1`).ReplaceAll(b, []byte(`"format":2`)) }
+	number := func(b []byte) []byte {
+		return resealed(regexp.MustCompile(`"format": ?1`).ReplaceAll(b, []byte(`"format":2`)))
+	}
 	marked := func(b []byte) []byte {
 		return append([]byte("\x5f\x2a\x4d\x18\x10\x00\x00\x00sluice format 2\n"), b[:len(b)/2]...)
 	}
