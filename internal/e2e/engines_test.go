@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,6 +33,28 @@ func TestWriters(t *testing.T) {
 	if reason := l.Absent["spark"]; reason != "" {
 		t.Run("spark", func(t *testing.T) { t.Skip("SKIPPED: " + reason) })
 	}
+}
+
+// TestEveryTableIsRun finds each table of Spark in .ci/run or .ci/nightly, which
+// name them to share the time.
+func TestEveryTableIsRun(t *testing.T) {
+	var named []string
+	for _, script := range []string{"run", "nightly"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", ".ci", script))
+		require.NoError(t, err)
+		for _, list := range regexp.MustCompile(`spark_\(([^)]*)\)`).FindAllSubmatch(text, -1) {
+			named = append(named, strings.Split(string(list[1]), "|")...)
+		}
+	}
+	source, err := os.ReadFile(filepath.Join("testdata", "sparktables.py"))
+	require.NoError(t, err)
+	_, scenarios, _ := strings.Cut(string(source), "\nSCENARIOS = ")
+	var tables []string
+	for _, name := range regexp.MustCompile(`"([a-z0-9 ]+)": `).FindAllStringSubmatch(scenarios, -1) {
+		tables = append(tables, strings.ReplaceAll(name[1], " ", "_"))
+	}
+	require.NotEmpty(t, tables)
+	require.ElementsMatch(t, tables, named)
 }
 
 // TestDuckDBWriter takes a table to which DuckDB appended. Its extension names the

@@ -3,6 +3,7 @@
 Each scenario is a generator, as in deltars.py. All tables lie at a path, without
 a catalog.
 """
+import glob
 import itertools
 import os
 
@@ -45,6 +46,12 @@ def run(text: str) -> str:
 def merge(table: str, query: str) -> str:
     return run(f"merge into {table} t using ({query}) s on t.id = s.id when matched and s.id % 4 = 0 then delete "
                "when matched then update set * when not matched then insert *")
+
+
+def require_log(path: str, pattern: str) -> None:
+    """Fails the scenario if the log has no such file: it would be about nothing."""
+    if not glob.glob(os.path.join(path, "_delta_log", pattern)):
+        raise AssertionError(f"Spark wrote no {pattern}")
 
 
 class configured:
@@ -204,6 +211,8 @@ def checkpointed(file_format: str):
             for i in range(3):
                 yield append(t, batch(10 * i, 10 * i + 10))
                 yield run(f"delete from {t} where id % 10 = {i}")
+            require_log(path, f"*.checkpoint.????????-*.{file_format}")
+            require_log(path, "_sidecars/*.parquet")
     return scenario
 
 
@@ -215,6 +224,14 @@ def multipart(t: str, path: str):
             yield append(t, batch(10 * i, 10 * i + 10))
         yield run(f"delete from {t} where id % 10 = 4")
         yield append(t, batch(60, 61))
+        require_log(path, "*.checkpoint.0000000002.*.parquet")
+
+
+def age(path: str, version: int, at: int) -> None:
+    """Gives a commit a time, in milliseconds since 1970: its file, checksum and
+    checkpoint, since Spark cleans up below an old checkpoint, if nothing there is young."""
+    for name in glob.glob(os.path.join(path, "_delta_log", f"{version:020}.*")):
+        os.utime(name, ns=(at * 1_000_000, at * 1_000_000))
 
 
 def timed(t: str, path: str):
@@ -222,9 +239,10 @@ def timed(t: str, path: str):
     # The cleanup goes by the times of the files, which would all be too old.
     yield create(t, enableInCommitTimestamps="true", checkpointInterval="4", enableExpiredLogCleanup="false")
     for i in range(1, 5):
-        yield append(t, batch(10 * i, 10 * i + 10))
+        append(t, batch(10 * i, 10 * i + 10))
         # Copied or restored by a tool that keeps no times: it must not matter.
-        os.utime(os.path.join(path, "_delta_log", f"{i:020}.json"), (1, 1))
+        age(path, i, 1000)
+        yield "append"
     yield run(f"restore table {t} to version as of 2")
 
 
@@ -255,23 +273,15 @@ def converted(t: str, path: str):
     yield run(f"delete from {t} where id % 4 = 1")
 
 
-DAY = 86_400
-
-
-def age(path: str, version: int, at: int) -> None:
-    os.utime(os.path.join(path, "_delta_log", f"{version:020}.json"), ns=(at * 1_000_000, at * 1_000_000))
-
-
 def cleaned(t: str, path: str):
     """Commits of long ago, some of one moment and one that seems earlier than
     the one before; Spark's cleanup and VACUUM take what is old."""
-    at = (1_700_000_000 - 20 * DAY) * 1000 + 123
-    yield_at = iter([at, at + 5000, at + 5000, at + 5000, at + 1000, at + 7200_000])
-    create(t, enableDeletionVectors="true", checkpointInterval="100", enableExpiredLogCleanup="false",
+    at = 1_698_272_000_123  # in 2023
+    create(t, enableDeletionVectors="true", checkpointInterval="4", enableExpiredLogCleanup="false",
            logRetentionDuration="interval 1 days", deletedFileRetentionDuration="interval 0 hours")
-    age(path, 0, next(yield_at))
+    age(path, 0, at)
     yield "create"
-    for i, moment in enumerate(yield_at, 1):
+    for i, moment in enumerate([at + 5000, at + 5000, at + 1000, at + 7200_000, at + 9000_000], 1):
         if i % 3 == 0:
             sql(f"delete from {t} where id % 10 = {i}")
         else:
@@ -285,7 +295,7 @@ def cleaned(t: str, path: str):
     yield run(f"alter table {t} set tblproperties ('delta.checkpointInterval' = '2', 'delta.enableExpiredLogCleanup' = 'true')")
     for i in range(3):
         yield append(t, batch(500 + i, 501 + i))
-    if os.path.exists(os.path.join(path, "_delta_log", f"{0:020}.json")):
+    if glob.glob(os.path.join(path, "_delta_log", f"{0:020}.*")):
         raise AssertionError("Spark has not cleaned the log up")
 
 
