@@ -102,36 +102,62 @@ func LoadConfig(path string) (*Config, error) {
 // ErrInvalidConfig; keys for what this library does not do yet wrap
 // ErrUnsupported.
 func ParseConfig(text []byte) (*Config, error) {
-	var wrapped struct {
-		Remote fields `yaml:"remote"`
+	node, err := readNode(text)
+	if err == nil {
+		err = checkKeys(node, configKeys)
 	}
-	f := &wrapped.Remote
-	var into any = f
-	if hasOuterKey(text) {
-		into = &wrapped
+	var f fields
+	if err == nil {
+		err = node.Load(&f, yaml.WithKnownFields())
 	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, oneLine(err))
+	}
+	c, err := f.config(text)
+	if err == nil {
+		err = f.addReplicas(c)
+	}
+	if err != nil {
+		return nil, inLine(node, err)
+	}
+	return c, nil
+}
+
+// readNode parses a text and returns what is below the outer key, if there is one.
+func readNode(text []byte) (*yaml.Node, error) {
+	var doc yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(into); err != nil {
-		if err == io.EOF {
-			err = errors.New("it is empty")
-		}
-		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
+	if err := dec.Decode(&doc); err == io.EOF {
+		return nil, errors.New("it is empty")
+	} else if err != nil {
+		return nil, err
 	}
 	if err := dec.Decode(new(any)); err != io.EOF {
-		return nil, fmt.Errorf("%w: more than one document", ErrInvalidConfig)
+		return nil, errors.New("more than one document")
 	}
-	return f.config(text)
+	top := doc.Content[0]
+	if inner, is := outerKey(top); is {
+		return inner, nil
+	}
+	return top, nil
+}
+
+// outerKey returns the value of the key "remote" if that is the only one.
+func outerKey(top *yaml.Node) (inner *yaml.Node, is bool) {
+	if top.Kind != yaml.MappingNode || len(top.Content) != 2 || top.Content[0].Value != "remote" {
+		return nil, false
+	}
+	return top.Content[1], true
 }
 
 // hasOuterKey reports whether the one top-level key is "remote".
 func hasOuterKey(text []byte) bool {
-	var top map[string]yaml.Node
-	if yaml.Unmarshal(text, &top) != nil || len(top) != 1 {
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) != nil || len(doc.Content) == 0 {
 		return false
 	}
-	_, ok := top["remote"]
-	return ok
+	_, is := outerKey(doc.Content[0])
+	return is
 }
 
 func (f *fields) config(text []byte) (*Config, error) {
@@ -142,27 +168,29 @@ func (f *fields) config(text []byte) (*Config, error) {
 	}
 	mode, err := ParseMode(f.Mode)
 	if err != nil {
-		return nil, fmt.Errorf("%w: mode: %w", ErrInvalidConfig, err)
+		return nil, badKey("mode", "mode: %s", err)
 	}
 	c := f.place.config()
 	c.Mode, c.SourcePondID, c.ConfigPath = mode, f.SourcePondID, f.ConfigPath
 	c.SwitchToPull, c.text = f.SwitchToPull, bytes.Clone(text)
 	if n := f.SyncInterval; n != nil {
 		if *n < 1 || int64(*n) > int64(100*365*24*time.Hour/time.Second) {
-			return nil, fmt.Errorf("%w: sync_interval %d: seconds, at least 1", ErrInvalidConfig, *n)
+			return nil, badKey("sync_interval", "sync_interval %d: seconds, at least 1", *n)
 		}
 		c.SyncInterval = time.Duration(*n) * time.Second
 	}
 	if n := f.CompressionLevel; n != nil {
 		if *n < 0 || *n > 22 {
-			return nil, fmt.Errorf("%w: compression_level %d: 0 (store) to 22 are allowed", ErrInvalidConfig, *n)
+			return nil, badKey("compression_level", "compression_level %d: 0 (store) to 22 are allowed", *n)
 		}
 		c.CompressionLevel = n
 	}
-	if err := c.checkPlace(); err != nil {
-		return nil, err
-	}
-	return c, f.addReplicas(c)
+	return c, c.checkPlace()
+}
+
+// badKey is an error of the value of a key.
+func badKey(key, format string, args ...any) error {
+	return &keyError{key, fmt.Sprintf(format, args...)}
 }
 
 // config returns a configuration that names the place alone.
@@ -175,12 +203,12 @@ func (p place) config() *Config {
 
 func (f *fields) addReplicas(c *Config) error {
 	if len(f.Replicas) > 0 && c.Mode != ModePush {
-		return fmt.Errorf("%w: replicas are stores to push to, the mode is %s", ErrInvalidConfig, c.Mode)
+		return badKey("replicas", "replicas are stores to push to, the mode is %s", c.Mode)
 	}
 	for i, p := range f.Replicas {
 		r := p.config()
 		if err := r.checkPlace(); err != nil {
-			return fmt.Errorf("replicas, number %d: %w", i+1, err)
+			return badKey("replicas", "replicas, number %d: %s", i+1, err)
 		}
 		c.Replicas = append(c.Replicas, r)
 	}
@@ -192,34 +220,31 @@ var schemes = map[string]string{"s3": "s3", "gs": "gs", "gcs": "gs", "azblob": "
 
 // checkPlace makes sure that exactly one place is named.
 func (c *Config) checkPlace() error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", ErrInvalidConfig, fmt.Sprintf(format, args...))
-	}
 	if c.URL != "" {
 		if c.StorageType != "" || c.Bucket != "" || c.Prefix != "" || c.Path != "" || c.Region != "" || c.Endpoint != "" {
-			return bad("url stands instead of storage_type, bucket, prefix, path, region and endpoint")
+			return badKey("url", "url stands instead of storage_type, bucket, prefix, path, region and endpoint")
 		}
 		return nil
 	}
 	scheme, known := schemes[c.StorageType]
 	switch {
 	case c.StorageType == "":
-		return bad("storage_type or url is missing")
+		return badKey("", "storage_type or url is missing")
 	case !known:
-		return bad("storage_type %q: s3, gs, azblob, local and mem are allowed", c.StorageType)
+		return badKey("storage_type", "storage_type %q: s3, gs, azblob, local and mem are allowed", c.StorageType)
 	case scheme == "file" && c.Path == "":
-		return bad("storage_type local needs path")
+		return badKey("storage_type", "storage_type local needs path")
 	case scheme == "file" || scheme == "mem":
 		if c.Bucket != "" || c.Region != "" || c.Endpoint != "" || !c.key.IsZero() || !c.secret.IsZero() {
-			return bad("storage_type %s takes no bucket, region, endpoint, key or secret", c.StorageType)
+			return badKey("storage_type", "storage_type %s takes no bucket, region, endpoint, key or secret", c.StorageType)
 		}
 	case c.Bucket == "":
-		return bad("storage_type %s needs bucket", c.StorageType)
+		return badKey("storage_type", "storage_type %s needs bucket", c.StorageType)
 	case c.Path != "":
-		return bad("path is for storage_type local only")
+		return badKey("path", "path is for storage_type local only")
 	}
 	if c.Region != "" && scheme != "s3" {
-		return bad("region is for storage_type s3 only")
+		return badKey("region", "region is for storage_type s3 only")
 	}
 	return nil
 }

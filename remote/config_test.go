@@ -88,21 +88,29 @@ func TestConfigRefuses(t *testing.T) {
 		says string
 	}{
 		"empty":                            {"", remote.ErrInvalidConfig, "empty"},
-		"unknown key":                      {"storage_type: mem\nbuckte: x\n", remote.ErrInvalidConfig, "line 2"},
-		"ill-typed":                        {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2"},
-		"twice":                            {"storage_type: mem\nstorage_type: mem\n", remote.ErrInvalidConfig, "storage_type"},
+		"unknown key":                      {"storage_type: mem\nbuckte: x\n", remote.ErrInvalidConfig, `line 2: unknown key "buckte", is it bucket?`},
+		"unknown below the outer key":      {"remote:\n  storage_type: mem\n  nonsense: x\n", remote.ErrInvalidConfig, `line 3: unknown key "nonsense"`},
+		"beside the outer key":             {"remote:\n  storage_type: mem\nmode: push\n", remote.ErrInvalidConfig, "line 1: remote can only stand around"},
+		"ill-typed":                        {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2: sync_interval wants a whole number"},
+		"a list for a text":                {"storage_type: [mem]\n", remote.ErrInvalidConfig, "line 1: storage_type wants a text"},
+		"no truth":                         {"storage_type: mem\nauto_switch_to_pull: maybe\n", remote.ErrInvalidConfig, "line 2: auto_switch_to_pull wants true or false"},
+		"several":                          {"sync_interval: x\nfoo: 1\n", remote.ErrInvalidConfig, `line 1: sync_interval wants a whole number; line 2: unknown key "foo"`},
+		"no keys":                          {"some text\n", remote.ErrInvalidConfig, "line 1: want keys with values"},
+		"nothing below the outer key":      {"remote:\n", remote.ErrInvalidConfig, "line 1: want keys with values"},
+		"no YAML":                          {"storage_type: mem\n\tmode: push\n", remote.ErrInvalidConfig, "line 2: found a tab"},
+		"twice":                            {"storage_type: mem\nstorage_type: mem\n", remote.ErrInvalidConfig, "line 2: storage_type is already in line 1"},
 		"two documents":                    {"storage_type: mem\n---\nmode: pull\n", remote.ErrInvalidConfig, "document"},
-		"mode":                             {"storage_type: mem\nmode: sideways\n", remote.ErrInvalidConfig, "push, init and pull"},
+		"mode":                             {"storage_type: mem\nmode: sideways\n", remote.ErrInvalidConfig, `line 2: mode: unknown mode "sideways": push, init and pull`},
 		"no place":                         {"mode: push\n", remote.ErrInvalidConfig, "storage_type or url"},
 		"unknown type":                     {"storage_type: tape\n", remote.ErrInvalidConfig, "s3, gs, azblob"},
 		"no bucket":                        {"storage_type: s3\n", remote.ErrInvalidConfig, "needs bucket"},
 		"no path":                          {"storage_type: local\n", remote.ErrInvalidConfig, "needs path"},
 		"url and bucket":                   {"url: s3://b\nbucket: b\n", remote.ErrInvalidConfig, "url stands instead"},
-		"level":                            {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "0 (store) to 22"},
+		"level":                            {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "line 2: compression_level 23: 0 (store) to 22"},
 		"negative level":                   {"storage_type: mem\ncompression_level: -1\n", remote.ErrInvalidConfig, "0 (store) to 22"},
 		"interval":                         {"storage_type: mem\nsync_interval: 0\n", remote.ErrInvalidConfig, "at least 1"},
 		"a replica of what":                {"storage_type: mem\nreplicas: [x]\n", remote.ErrInvalidConfig, "line 2"},
-		"a replica nowhere":                {"storage_type: mem\nreplicas:\n- storage_type: s3\n", remote.ErrInvalidConfig, "replicas, number 1: "},
+		"a replica nowhere":                {"storage_type: mem\nreplicas:\n- storage_type: s3\n", remote.ErrInvalidConfig, "line 2: replicas, number 1: storage_type s3 needs bucket"},
 		"a replica with more than a place": {"storage_type: mem\nreplicas:\n- storage_type: mem\n  mode: push\n", remote.ErrInvalidConfig, "mode"},
 		"replicas to pull from":            {"storage_type: mem\nmode: pull\nreplicas:\n- storage_type: mem\n", remote.ErrInvalidConfig, "replicas"},
 		"selected paths":                   {"storage_type: mem\ninclude_paths: [x]\n", remote.ErrUnsupported, "include_paths"},
@@ -112,6 +120,7 @@ func TestConfigRefuses(t *testing.T) {
 			_, err := remote.ParseConfig([]byte(c.text))
 			require.ErrorIs(t, err, c.want)
 			require.Contains(t, err.Error(), c.says)
+			require.NotRegexp(t, `yaml|!!|remote\.`, err.Error(), "it is for who wrote the file")
 		})
 	}
 	c, err := remote.ParseConfig([]byte("storage_type: s3\nbucket: ${env:SLUICE_TEST_UNSET}\n"))
@@ -119,6 +128,16 @@ func TestConfigRefuses(t *testing.T) {
 	_, err = c.Storage()
 	require.ErrorIs(t, err, remote.ErrInvalidConfig)
 	require.Contains(t, err.Error(), "SLUICE_TEST_UNSET")
+}
+
+// What anchors and merges bring is checked, too.
+func TestConfigWithAnchors(t *testing.T) {
+	c, err := remote.ParseConfig([]byte("storage_type: &type mem\nreplicas:\n- &far {storage_type: s3, bucket: b}\n- {<<: *far, prefix: p}\n- {storage_type: *type}\n"))
+	require.NoError(t, err)
+	require.Equal(t, "b", c.Replicas[1].Bucket)
+	require.Equal(t, "mem", c.Replicas[2].StorageType)
+	_, err = remote.ParseConfig([]byte("storage_type: mem\nreplicas:\n- {storage_type: mem, <<: {mode: push}}\n"))
+	require.ErrorIs(t, err, remote.ErrInvalidConfig)
 }
 
 func FuzzParseConfig(f *testing.F) {
