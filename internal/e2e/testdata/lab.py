@@ -94,16 +94,21 @@ def maintain(engine: str, table: str) -> None:
     running[table].begun.wait()
 
 
-def rest(table: str) -> int:
-    """Ends maintenance with the round under way and returns how many there were."""
-    running[table].enough.set()
-    running[table].join()
+def rounds(table: str) -> int:
+    """How many rounds of maintenance there were; raises what ended it."""
     if running[table].error:
         raise running[table].error
     return running[table].rounds
 
 
-FUNCTIONS = {f.__name__: f for f in (begin, step, scenarios, engines, ask, times, sql, maintain, rest)}
+def rest(table: str) -> int:
+    """Ends maintenance with the round under way and returns how many there were."""
+    running[table].enough.set()
+    running[table].join()
+    return rounds(table)
+
+
+FUNCTIONS = {f.__name__: f for f in (begin, step, scenarios, engines, ask, times, sql, maintain, rounds, rest)}
 
 
 def main() -> None:

@@ -304,7 +304,8 @@ def maintenance(path: str):
     t = f"delta.`{path}`"
     create(t, enableDeletionVectors="true", deletedFileRetentionDuration="interval 0 hours")
     for i in itertools.count():
-        append(t, batch(20 * i, 20 * i + 20))
+        for half in 0, 10:  # OPTIMIZE leaves a single file as it is
+            append(t, batch(20 * i + half, 20 * i + half + 10))
         sql(f"delete from {t} where id < {20 * (i - 3)} or id % 3 = {i % 3}")
         sql(f"optimize {t}")
         sql(f"vacuum {t} retain 0 hours")
