@@ -89,13 +89,11 @@ func (a *app) end(ctx context.Context, err error) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "pond", Short: "Files in a Delta table, backed up and replicated through object storage", Long: about, Example: examples,
-		SilenceErrors: true, SilenceUsage: true, Args: noSuchCommand,
+		Version: cli.ModuleVersion(), SilenceErrors: true, SilenceUsage: true, Args: cli.NoSuchCommand,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.doing = strings.TrimPrefix(cmd.CommandPath(), "pond ") },
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:             cli.ShowHelp,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w; see %s --help", cli.ErrUsage, err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(cli.FlagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.pondPath, "pond-path", os.Getenv("POND"), "folder of the pond (environment POND)")
 	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
@@ -111,29 +109,6 @@ func (a *app) group(root *cobra.Command, id string, commands ...*cobra.Command) 
 	for _, c := range commands {
 		c.GroupID = id
 		root.AddCommand(c)
-	}
-}
-
-// noSuchCommand refuses the arguments of a command that only has subcommands.
-func noSuchCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := ""
-	cmd.SuggestionsMinimumDistance = 2
-	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		hint = "; did you mean " + strings.Join(s, " or ") + "?"
-	}
-	return fmt.Errorf("%w: unknown command %q%s; see %s --help", cli.ErrUsage, args[0], hint, cmd.CommandPath())
-}
-
-// between makes an argument check that fails as a usage error.
-func between(low, high int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.RangeArgs(low, high)(cmd, args); err != nil {
-			return fmt.Errorf("%w: %w: %s", cli.ErrUsage, err, cmd.UseLine())
-		}
-		return nil
 	}
 }
 

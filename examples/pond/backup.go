@@ -15,9 +15,9 @@ import (
 
 func (a *app) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "backup", Short: "Look at the backups of this pond, check them, push now", Args: noSuchCommand,
+		Use: "backup", Short: "Look at the backups of this pond, check them, push now", Args: cli.NoSuchCommand,
 		Example: "  pond backup status\n  pond backup list\n  pond backup verify\n  pond backup preview\n  pond backup now",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:    cli.ShowHelp,
 	}
 	cmd.AddCommand(a.statusCommand(remote.ModePush, noPush), a.listCommand(), a.previewCommand(), a.verifyCommand(), a.nowCommand(), a.repairCommand())
 	return cmd
@@ -33,7 +33,7 @@ type listed struct {
 
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the versions in the backups", Args: between(0, 0),
+		Use: "list", Short: "List the versions in the backups", Args: cli.Between(0, 0),
 		Long:    "List the versions in the backups. BUNDLE is the first version of the bundle that carries it and SIZE is\nthat of the bundle: a backlog goes up many versions in one.",
 		Example: "  pond backup list\n  pond backup list --json | jq '.[-1]'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -77,7 +77,7 @@ func printList(out io.Writer, list []listed) error {
 
 func (a *app) previewCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "preview", Short: "Show what the next push would send", Args: between(0, 0),
+		Use: "preview", Short: "Show what the next push would send", Args: cli.Between(0, 0),
 		Example: "  pond backup preview\n  pond backup preview --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := a.open(cmd.Context())
@@ -111,7 +111,7 @@ func (a *app) previewCommand() *cobra.Command {
 
 func (a *app) nowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "now", Short: "Push everything that is new, however much it is", Args: between(0, 0),
+		Use: "now", Short: "Push everything that is new, however much it is", Args: cli.Between(0, 0),
 		Long:    "Push everything that is new to every remote with mode: push. After a commit at most 100 versions\nare pushed, so that a backlog never makes it wait; now takes all that is left.",
 		Example: "  pond backup now",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -20,7 +20,7 @@ import (
 
 func (a *app) putCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "put PATH", Short: "Write a new version of a file, from standard input", Args: between(1, 1), ValidArgsFunction: a.pondPaths,
+		Use: "put PATH", Short: "Write a new version of a file, from standard input", Args: cli.Between(1, 1), ValidArgsFunction: a.pondPaths,
 		Long:    "Write a new version of a file from standard input, and the directories above it that are missing.\nA file over 64 KiB lies beside the table, in data/_large_files.",
 		Example: "  pond put /data/animals.csv < animals.csv\n  echo 'id,name' | pond put /data/animals.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,7 +63,7 @@ func inputSize(r io.Reader) int64 {
 
 func (a *app) mkdirCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "mkdir PATH", Short: "Make a directory and those above it", Args: between(1, 1), ValidArgsFunction: a.pondPaths,
+		Use: "mkdir PATH", Short: "Make a directory and those above it", Args: cli.Between(1, 1), ValidArgsFunction: a.pondPaths,
 		Example: "  pond mkdir /data/2026",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.change(cmd.Context(), "mkdir", args[0], func(_ *steward.Pond, name string) (func(*pondfs.Tx) error, error) {
@@ -75,7 +75,7 @@ func (a *app) mkdirCommand() *cobra.Command {
 
 func (a *app) rmCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm PATH", Short: "Remove a file, an empty directory, or a factory", Args: between(1, 1), ValidArgsFunction: a.pondPaths,
+		Use: "rm PATH", Short: "Remove a file, an empty directory, or a factory", Args: cli.Between(1, 1), ValidArgsFunction: a.pondPaths,
 		Long:    "Remove a file, an empty directory, or a factory. Older versions of the pond keep the file;\nwhat a remote factory put into its store stays there.",
 		Example: "  pond rm /data/animals.csv\n  pond rm /etc/system.d/10-remote    # a replica becomes a pond of its own",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -108,11 +108,8 @@ func (a *app) change(ctx context.Context, verb, name string, prepare func(*stewa
 	if errors.Is(err, pondfs.ErrNoChange) {
 		return a.say(struct{}{}, "%s %s: nothing to do", verb, name)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w; pond ls %s shows what is there", err, path.Dir(name))
-	}
 	if err != nil {
-		return err
+		return noFile(name, err)
 	}
 	return a.sayTxn(txn)
 }
@@ -127,6 +124,14 @@ func (a *app) changeNode(ctx context.Context, p *steward.Pond, verb, name string
 		return err
 	}
 	return a.sayTxn(*txn)
+}
+
+// noFile adds to the error that something is not there where to look for it.
+func noFile(name string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w; pond ls %s shows what is there", err, path.Dir(path.Clean("/"+name)))
 }
 
 // at reads the flag --version of a command that shows the pond as it was.
@@ -145,7 +150,7 @@ func versionFlag(cmd *cobra.Command) *cobra.Command {
 
 func (a *app) catCommand() *cobra.Command {
 	return versionFlag(&cobra.Command{
-		Use: "cat PATH", Short: "Print a file", Args: between(1, 1), ValidArgsFunction: a.pondPaths,
+		Use: "cat PATH", Short: "Print a file", Args: cli.Between(1, 1), ValidArgsFunction: a.pondPaths,
 		Long:    "Print a file as it is. With --json, what is known of it instead.",
 		Example: "  pond cat /data/animals.csv\n  pond cat /data/animals.csv --version 3\n  pond cat /etc/system.d/10-remote    # secrets are not shown",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -171,13 +176,13 @@ func (a *app) catCommand() *cobra.Command {
 			if a.json {
 				e, err := view.Stat(name)
 				if err != nil {
-					return err
+					return noFile(name, err)
 				}
 				return a.printJSON(e)
 			}
 			r, err := view.Open(name)
 			if err != nil {
-				return err
+				return noFile(name, err)
 			}
 			defer func() { err = errors.Join(err, r.Close()) }()
 			_, err = io.Copy(a.out, r)
@@ -205,16 +210,17 @@ func (a *app) printNode(n steward.Node) error {
 
 func (a *app) lsCommand() *cobra.Command {
 	return versionFlag(&cobra.Command{
-		Use: "ls [PATH]", Short: "List a directory", Args: between(0, 1), ValidArgsFunction: a.pondPaths,
+		Use: "ls [PATH]", Short: "List a directory", Args: cli.Between(0, 1), ValidArgsFunction: a.pondPaths,
 		Example: "  pond ls /data\n  pond ls /data --version 3\n  pond ls /etc/system.d",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			list, err := a.entries(cmd.Context(), p, append(args, "/")[0], at(cmd))
+			name := append(args, "/")[0]
+			list, err := a.entries(cmd.Context(), p, name, at(cmd))
 			if err != nil {
-				return err
+				return noFile(name, err)
 			}
 			if a.json {
 				return a.printJSON(list)

@@ -27,7 +27,7 @@ type made struct {
 func (a *app) initCommand() *cobra.Command {
 	var from string
 	cmd := &cobra.Command{
-		Use: "init", Short: "Make a new pond, or one from a backup", Args: between(0, 0),
+		Use: "init", Short: "Make a new pond, or one from a backup", Args: cli.Between(0, 0),
 		Long: `Make a new, empty pond. With --from-backup, make it from the backup that a configuration
 file with mode: init names. If the file says auto_switch_to_pull: true the new pond is a
 replica: the configuration is kept at config_path (default /etc/system.d/10-remote) with its
@@ -80,7 +80,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	var from, at string
 	var version int64
 	cmd := &cobra.Command{
-		Use: "restore --from-backup URL", Short: "Make a pond from a backup, at any version", Args: between(0, 0),
+		Use: "restore --from-backup URL", Short: "Make a pond from a backup, at any version", Args: cli.Between(0, 0),
 		Long: `Make a pond from the backup at a URL: a folder, s3://bucket/prefix, gs://bucket/prefix or
 azblob://container/prefix; credentials come from the usual environment of each cloud. The new
 pond follows nobody: configure a remote with mode: push and it is the primary that pushes on,
@@ -170,7 +170,7 @@ func (a *app) sayMade(ctx context.Context, p *steward.Pond, report *remote.Repor
 
 func (a *app) logCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "log", Short: "Show the transactions of this pond", Args: between(0, 0),
+		Use: "log", Short: "Show the transactions of this pond", Args: cli.Between(0, 0),
 		Long: `Show the transactions of this pond, the oldest first.
 
 TXN is txn_seq, which counts what this pond did: its commits, the versions that it pulled,
@@ -223,7 +223,7 @@ func (a *app) printLog(log []steward.Txn) error {
 func (a *app) maintainCommand() *cobra.Command {
 	var retention time.Duration
 	cmd := &cobra.Command{
-		Use: "maintain", Short: "Compact, write a checkpoint, and vacuum what every backup has", Args: between(0, 0),
+		Use: "maintain", Short: "Compact, write a checkpoint, and vacuum what every backup has", Args: cli.Between(0, 0),
 		Long: `Rewrite the small data files of each directory as one (a commit), write a checkpoint, and
 remove files that only older versions need, but none that a backup still lacks. A replica is
 compacted by its source.`,

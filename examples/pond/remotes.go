@@ -18,7 +18,7 @@ import (
 func (a *app) mknodCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "mknod remote PATH --config-path FILE", Short: "Configure a factory, which runs after each commit", Args: between(2, 2),
+		Use: "mknod remote PATH --config-path FILE", Short: "Configure a factory, which runs after each commit", Args: cli.Between(2, 2),
 		Long: `Configure a factory at PATH, /etc/system.d/NAME; factories run after each commit in the order of
 their names. The only kind is remote: with mode: push, the default, it copies each commit into
 the store that FILE names. The pond is backed up at once, and the configuration is kept in this
@@ -83,7 +83,7 @@ read and compressed once and goes to all of them, and one that is down keeps no 
 
 func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "run PATH", Short: "Run a factory now: push, pull or init, as its mode says", Args: between(1, 1), ValidArgsFunction: a.nodePaths,
+		Use: "run PATH", Short: "Run a factory now: push, pull or init, as its mode says", Args: cli.Between(1, 1), ValidArgsFunction: a.nodePaths,
 		Example: "  pond run /etc/system.d/10-remote",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.open(cmd.Context())
@@ -183,7 +183,7 @@ const (
 func (a *app) syncCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "sync", Short: "Bring a replica up to date, once or from now on", Args: noSuchCommand,
+		Use: "sync", Short: "Bring a replica up to date, once or from now on", Args: cli.NoSuchCommand,
 		Long: `Apply what is new in the store of each remote with mode: pull. With --follow, look again
 every sync_interval seconds (default 60) until interrupted.`,
 		Example: "  pond sync\n  pond sync --follow\n  pond sync status",

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/examples/pond/steward"
 	"github.com/pondworks/sluice/remote"
 )
@@ -19,7 +20,7 @@ type leftovers struct {
 func (a *app) repairCommand() *cobra.Command {
 	remove := false
 	cmd := &cobra.Command{
-		Use: "repair", Short: "Show what another history left in the store, and remove it", Args: between(0, 0),
+		Use: "repair", Short: "Show what another history left in the store, and remove it", Args: cli.Between(0, 0),
 		Long: `Show what lies in the store and is no part of the pond's history: a primary that died may have left
 versions above a gap. If they are of another history than this pond they keep its pushes from going
 on, and --delete removes them. What the store's history has is never touched.`,
@@ -32,7 +33,7 @@ on, and --delete removes them. What the store's history has is never touched.`,
 			list := []leftovers{}
 			err = a.eachStore(cmd.Context(), p, remote.ModePush, noPush, func(n steward.Node, s steward.Store) error {
 				found, err := s.Repair(cmd.Context(), remove)
-				list = append(list, leftovers{n.Path, s.Name, found})
+				list = append(list, leftovers{n.Path, s.Name, append([]remote.Leftover{}, found...)})
 				if perr := a.printLeftovers(steward.Label(n.Path, s.Name), found, err == nil); err == nil {
 					err = perr
 				}

@@ -20,7 +20,7 @@ func (a *app) statusCommand(mode remote.Mode, hint string) *cobra.Command {
 	}[mode]
 	prices := steward.ListPrices
 	cmd := &cobra.Command{
-		Use: "status", Short: short, Args: between(0, 0),
+		Use: "status", Short: short, Args: cli.Between(0, 0),
 		Long: short + `.
 
 The month's cost is an estimate: what is stored now, and the requests that this pond made in

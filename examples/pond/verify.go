@@ -21,7 +21,7 @@ type verified struct {
 func (a *app) verifyCommand() *cobra.Command {
 	var opts remote.VerifyOptions
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Check the backups, and whether they are the same as this pond", Args: between(0, 0),
+		Use: "verify", Short: "Check the backups, and whether they are the same as this pond", Args: cli.Between(0, 0),
 		Long: `Check that every version in the backups follows the one before, that nothing is missing, and that
 the pond's files have the sizes that the backups say. With --data read every byte and compare
 all digests. All that is wrong is listed.`,
@@ -37,6 +37,7 @@ all digests. All that is wrong is listed.`,
 				if err != nil {
 					return err
 				}
+				v.Findings = append([]remote.Finding{}, v.Findings...) // [] in JSON, where there is none
 				list = append(list, verified{n.Path, s.Name, v})
 				if !a.json {
 					err = a.printVerification(steward.Label(n.Path, s.Name), v)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -68,17 +67,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "sluice", Short: "Replicate Delta Lake tables through object storage", Long: about,
-		Version: moduleVersion(), SilenceErrors: true, SilenceUsage: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%w: unknown command %q; see sluice --help", cli.ErrUsage, args[0])
-			}
-			return nil
-		},
+		Version: cli.ModuleVersion(), SilenceErrors: true, SilenceUsage: true,
+		Args:             cli.NoSuchCommand,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.doing = cmd.Name() },
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:             cli.ShowHelp,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", cli.ErrUsage, err) })
+	root.SetFlagErrorFunc(cli.FlagError)
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON to standard output")
 	flags.IntVar(&a.concurrency, "concurrency", 0, "versions in flight at once (default 4)")
@@ -91,26 +85,9 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-func moduleVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
-}
-
-// between makes an argument check that fails as a usage error.
-func between(low, high int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.RangeArgs(low, high)(cmd, args); err != nil {
-			return fmt.Errorf("%w: %w: sluice %s", cli.ErrUsage, err, cmd.Use)
-		}
-		return nil
-	}
-}
-
 func (a *app) mover(name, short string, move func(*remote.Replicator, context.Context) (remote.Report, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " TABLE URL", Short: short, Args: between(2, 2),
+		Use: name + " TABLE URL", Short: short, Args: cli.Between(2, 2),
 		Example: "  sluice " + name + " /var/pond/data s3://my-pond-backups/prod?region=us-west-2",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), args[0], args[1])
@@ -227,7 +204,7 @@ func (a *app) options() (*remote.Options, error) {
 	opts := &remote.Options{
 		Logger:      slog.New(slog.NewTextHandler(a.errOut, &slog.HandlerOptions{Level: level})),
 		Concurrency: a.concurrency,
-		Writer:      bundle.Writer{Program: "sluice", Version: moduleVersion()},
+		Writer:      bundle.Writer{Program: "sluice", Version: cli.ModuleVersion()},
 		Settle:      a.settle, AllowMissing: a.allowLost,
 	}
 	if a.begin(); !a.json {
@@ -252,7 +229,8 @@ func versionText(v *deltalog.Version) string {
 
 func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: between(1, 2),
+		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: cli.Between(1, 2),
+		Example: "  sluice versions s3://my-pond-backups/prod\n  sluice versions s3://my-pond-backups/prod --json | tail -1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begin()
 			store, err := all.Open(cmd.Context(), args[len(args)-1])

@@ -15,7 +15,7 @@ import (
 func (a *app) drillCommand() *cobra.Command {
 	var d remote.DrillOptions
 	cmd := &cobra.Command{
-		Use: "drill URL", Short: "Rehearse a restore into a temporary folder, check it and tell how long it took", Args: between(1, 1),
+		Use: "drill URL", Short: "Rehearse a restore into a temporary folder, check it and tell how long it took", Args: cli.Between(1, 1),
 		Long: `Restores a version, one at random unless --version names it, into a temporary folder, reads
 it back and compares it with what the store says, removes it, and tells how long it took. A
 backup that was never restored is a hope: run this every night.`,
@@ -51,6 +51,7 @@ backup that was never restored is a hope: run this every night.`,
 
 func (a *app) printDrilled(d remote.Drilled, err error) error {
 	if a.json {
+		d.Check.Findings = append([]remote.Finding{}, d.Check.Findings...) // [] in JSON, where there is none
 		return a.printJSON(d)
 	}
 	t := d.Check.Table

@@ -14,8 +14,9 @@ import (
 
 func (a *app) consolidateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "consolidate URL", Short: "Copy many small bundles into few packs, so that an init takes few requests", Args: between(1, 1),
-		Long: "Copies small bundles that follow each other into one object each pack, byte for byte, reads it\nback, and lets readers take the bundles from there. The bundles stay until prune removes them.",
+		Use: "consolidate URL", Short: "Copy many small bundles into few packs, so that an init takes few requests", Args: cli.Between(1, 1),
+		Example: "  sluice consolidate s3://my-pond-backups/prod",
+		Long:    "Copies small bundles that follow each other into one object each pack, byte for byte, reads it\nback, and lets readers take the bundles from there. The bundles stay until prune removes them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
@@ -28,7 +29,7 @@ func (a *app) consolidateCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(done)
 			}
-			_, err = fmt.Fprintf(a.out, "%d bundles (%d bytes) copied into %d packs\n", done.Bundles, done.Bytes, done.Packs)
+			_, err = fmt.Fprintf(a.out, "%s (%s) copied into %s\n", cli.Count(done.Bundles, "bundle"), cli.Bytes(done.Bytes), cli.Count(done.Packs, "pack"))
 			return err
 		},
 	}
@@ -38,7 +39,7 @@ func (a *app) pruneCommand() *cobra.Command {
 	var opts remote.PruneOptions
 	var days float64
 	cmd := &cobra.Command{
-		Use: "prune URL", Short: "Give up old versions, and remove what no promised version needs", Args: between(1, 1),
+		Use: "prune URL", Short: "Give up old versions, and remove what no promised version needs", Args: cli.Between(1, 1),
 		Long: `Settles on a floor: the newest base that is not above what --keep-versions and
 --keep-days keep (of both, the one that keeps more). Nothing below it is promised from then
 on. What no promised and no pinned version needs is removed by a later prune, when the
@@ -61,6 +62,7 @@ grace period is over. Without --delete it only tells what it would do.`,
 				return err
 			}
 			if a.json {
+				done.Keys = append([]string{}, done.Keys...) // [] in JSON, where there is none
 				return a.printJSON(done)
 			}
 			return a.printPruned(done, opts.Delete)
@@ -94,7 +96,8 @@ func (a *app) printPruned(done remote.Pruned, deleted bool) error {
 
 func (a *app) pinCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "pin URL [NAME VERSION]", Short: "Keep a version whatever prune gives up, or list the pins", Args: between(1, 3),
+		Use: "pin URL [NAME VERSION]", Short: "Keep a version whatever prune gives up, or list the pins", Args: cli.Between(1, 3),
+		Example: "  sluice pin s3://my-pond-backups/prod audit-2026 1234\n  sluice pin s3://my-pond-backups/prod",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
@@ -104,13 +107,21 @@ func (a *app) pinCommand() *cobra.Command {
 				return a.printPins(cmd, rep)
 			}
 			if len(args) == 2 {
-				return fmt.Errorf("%w: a pin has a name and a version", cli.ErrUsage)
+				return fmt.Errorf("%w: a pin has a name and a version: sluice pin URL NAME VERSION", cli.ErrUsage)
 			}
 			v, err := strconv.ParseInt(args[2], 10, 64)
 			if err != nil || v < 0 {
 				return fmt.Errorf("%w: %q is no version", cli.ErrUsage, args[2])
 			}
-			return rep.Pin(cmd.Context(), args[1], deltalog.Version(v))
+			pin := remote.Pin{Name: args[1], Version: deltalog.Version(v)}
+			if err := rep.Pin(cmd.Context(), pin.Name, pin.Version); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(pin)
+			}
+			_, err = fmt.Fprintf(a.out, "version %d is kept as %s\n", pin.Version, pin.Name)
+			return err
 		},
 	}
 }
@@ -133,13 +144,21 @@ func (a *app) printPins(cmd *cobra.Command, rep *remote.Replicator) error {
 
 func (a *app) unpinCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "unpin URL NAME", Short: "Remove a pin", Args: between(2, 2),
+		Use: "unpin URL NAME", Short: "Remove a pin", Args: cli.Between(2, 2),
+		Example: "  sluice unpin s3://my-pond-backups/prod audit-2026",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), "", args[0])
 			if err != nil {
 				return err
 			}
-			return rep.Unpin(cmd.Context(), args[1])
+			if err := rep.Unpin(cmd.Context(), args[1]); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"unpinned": args[1]})
+			}
+			_, err = fmt.Fprintf(a.out, "there is no pin %s any more\n", args[1])
+			return err
 		},
 	}
 }
@@ -147,7 +166,8 @@ func (a *app) unpinCommand() *cobra.Command {
 func (a *app) repairCommand() *cobra.Command {
 	remove := false
 	cmd := &cobra.Command{
-		Use: "repair TABLE URL", Short: "Show what another history left in the store, and with --delete remove it", Args: between(2, 2),
+		Use: "repair TABLE URL", Short: "Show what another history left in the store, and with --delete remove it", Args: cli.Between(2, 2),
+		Example: "  sluice repair /var/pond/data s3://my-pond-backups/prod\n  sluice repair /var/pond/data s3://my-pond-backups/prod --delete",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), args[0], args[1])
 			if err != nil {
@@ -155,10 +175,13 @@ func (a *app) repairCommand() *cobra.Command {
 			}
 			found, err := rep.Repair(cmd.Context(), remove)
 			if a.json {
-				if perr := a.printJSON(found); err == nil {
+				if perr := a.printJSON(append([]remote.Leftover{}, found...)); err == nil {
 					err = perr
 				}
 				return err
+			}
+			if len(found) == 0 && err == nil {
+				_, err = fmt.Fprintln(a.out, "nothing is in the way")
 			}
 			for _, left := range found {
 				if _, perr := fmt.Fprintln(a.out, leftoverText(left)); err == nil {

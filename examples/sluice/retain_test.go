@@ -39,7 +39,7 @@ func TestRetention(t *testing.T) {
 		}
 	}
 	require.Contains(t, sluice("consolidate", store), "10 bundles")
-	sluice("pin", store, "audit", "2")
+	require.Equal(t, "version 2 is kept as audit\n", sluice("pin", store, "audit", "2"))
 	require.Equal(t, "2\taudit\n", sluice("pin", store))
 	require.Contains(t, sluice("prune", store, "--keep-versions", "3", "--grace", "0"), "would remove 10 objects")
 	require.Contains(t, sluice("prune", store, "--keep-versions", "3", "--grace", "0", "--delete"), "kept from version 6 on; removed 10 objects")
@@ -47,7 +47,8 @@ func TestRetention(t *testing.T) {
 	require.Contains(t, sluice("init", "--version", "2", filepath.Join(t.TempDir(), "r"), store), "versions 0 to 2")
 	sluice("unpin", store, "audit")
 	require.Empty(t, sluice("pin", store))
-	require.Empty(t, sluice("repair", table, store))
+	require.Equal(t, "nothing is in the way\n", sluice("repair", table, store))
+	require.Equal(t, "[]\n", sluice("repair", table, store, "--json"))
 	var out, errOut bytes.Buffer
 	require.Equal(t, cli.ExitGap, run(t.Context(), []string{"init", "--version", "2", filepath.Join(t.TempDir(), "r"), store}, &out, &errOut))
 }

@@ -17,9 +17,9 @@ func (a *app) configFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.config, "config", "", "take the store from this YAML file instead of URL, and the replicas that it names as well")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if a.config != "" {
-			return between(1, 1)(cmd, args)
+			return cli.Between(1, 1)(cmd, args)
 		}
-		return between(2, 2)(cmd, args)
+		return cli.Between(2, 2)(cmd, args)
 	}
 }
 

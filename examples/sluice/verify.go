@@ -14,7 +14,7 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	var opts remote.VerifyOptions
 	cmd := &cobra.Command{
-		Use: "verify [TABLE] URL", Short: "Check what is in the store, and with TABLE whether that is the same", Args: between(1, 2),
+		Use: "verify [TABLE] URL", Short: "Check what is in the store, and with TABLE whether that is the same", Args: cli.Between(1, 2),
 		Long: `Checks that every version follows the one before, that every bundle is there, that all
 bases are whole and what they refer to is there; with --data it reads everything and compares
 all digests. With TABLE it also tells whether the table is the same, and what differs: by
@@ -54,6 +54,7 @@ no problem. Without problems the exit code is 0.`,
 
 func (a *app) printVerification(v remote.Verification) error {
 	if a.json {
+		v.Findings = append([]remote.Finding{}, v.Findings...) // [] in JSON, where there is none
 		return a.printJSON(v)
 	}
 	var b strings.Builder

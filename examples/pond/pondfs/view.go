@@ -31,10 +31,14 @@ const Newest deltalog.Version = -1
 // At returns the pond at a version. It wraps deltalog.ErrNoTable if there is no
 // table, fs.ErrNotExist if there is no such version.
 func (f *FS) At(ctx context.Context, v deltalog.Version) (_ *View, err error) {
-	if v == Newest {
-		if v, err = f.table.Tip(ctx); err != nil {
-			return nil, err
-		}
+	tip, err := f.table.Tip(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == Newest:
+		v = tip
+	case v > tip:
+		return nil, fmt.Errorf("there is no version %d yet: the newest is %d", int64(v), int64(tip))
 	}
 	s, err := f.table.Snapshot(ctx, v, nil)
 	if err != nil {

@@ -130,6 +130,9 @@ func requireEmpty(path string, allowed ...string) error {
 		return nil
 	}
 	for _, e := range entries {
+		if e.Name() == "control" {
+			return fmt.Errorf("%s: %w: there is a pond already", path, remote.ErrNotEmpty)
+		}
 		if !slices.Contains(allowed, e.Name()) {
 			return fmt.Errorf("%s: %w: it holds %s", path, remote.ErrNotEmpty, e.Name())
 		}
