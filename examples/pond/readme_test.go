@@ -42,6 +42,15 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// Whoever reads one of the small examples reads all of it in a few minutes.
+func TestSmallExamplesAreSmall(t *testing.T) {
+	for _, name := range []string{"quickstart", "follower", "multiregion", "customapplier"} {
+		text, err := os.ReadFile("../" + name + "/main.go")
+		require.NoError(t, err)
+		require.Less(t, strings.Count(string(text), "\n"), 150, name)
+	}
+}
+
 // typed types the commands of sessions into one shell and returns the sessions
 // with what it printed.
 func typed(t *testing.T, sessions []string) []string {

@@ -43,11 +43,17 @@ func (m *meter) rate(of func(sample) float64) float64 {
 	return (of(last) - of(first)) / last.at.Sub(first.at).Seconds()
 }
 
-// line is what people see: what goes on, for how long, and, as far as it is known,
-// how much of how much is done, how fast, and how long the rest takes.
+// line is what people see: what goes on, and, as far as it is known, how much of how
+// much is done, how long the rest takes, how fast it is, and how long it took so far.
 func (m *meter) line(now time.Time) string {
 	p := m.progress
-	parts := []string{duration(now.Sub(m.begun))}
+	bar, parts := "", []string(nil)
+	if done, all, rate := m.share(); all > 0 {
+		bar = drawn(done/all) + " "
+		if rate > 0 {
+			parts = append(parts, duration(time.Duration((all-done)/rate*float64(time.Second)))+" left")
+		}
+	}
 	if p.Total > 1 {
 		parts = append(parts, fmt.Sprintf("%d of %s", p.Versions, Count(p.Total, "version")))
 	}
@@ -58,13 +64,7 @@ func (m *meter) line(now time.Time) string {
 	if rate := m.rate(bytes); rate > 0 {
 		parts = append(parts, Bytes(int64(rate))+"/s")
 	}
-	bar := ""
-	if done, all, rate := m.share(); all > 0 {
-		bar = drawn(done/all) + " "
-		if rate > 0 {
-			parts = append(parts, duration(time.Duration((all-done)/rate*float64(time.Second)))+" left")
-		}
-	}
+	parts = append(parts, duration(now.Sub(m.begun))) // last, where a narrow terminal cuts
 	return m.what + " " + bar + strings.Join(parts, ", ")
 }
 
