@@ -18,10 +18,26 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pond": main})
+	testscript.Main(leakless{m}, map[string]func(){"pond": main})
+}
+
+// leakless fails where the tests left goroutines behind.
+type leakless struct{ m *testing.M }
+
+func (l leakless) Run() int {
+	code := l.m.Run()
+	if closeService != nil {
+		closeService()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // service is an S3 service: the one of SLUICE_TEST_S3 where .ci/run started it,
@@ -29,11 +45,15 @@ func TestMain(m *testing.M) {
 var service = sync.OnceValue(func() (s struct{ endpoint, key, secret string }) {
 	s.endpoint, s.key, s.secret = os.Getenv("SLUICE_TEST_S3"), os.Getenv("SLUICE_TEST_S3_KEY"), os.Getenv("SLUICE_TEST_S3_SECRET")
 	if s.endpoint == "" {
-		s.endpoint = httptest.NewServer(gofakes3.New(s3mem.New()).Server()).URL // until the process ends
+		server := httptest.NewServer(gofakes3.New(s3mem.New()).Server())
+		s.endpoint, closeService = server.URL, server.Close
 		s.key, s.secret = "key", "secret"
 	}
 	return s
 })
+
+// closeService ends that of this process once all tests are done; nil if there is none.
+var closeService func()
 
 // newBucket makes an empty bucket and returns its name and the environment in
 // which s3:// means that service.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/pondworks/sluice/deltalog"
 )
@@ -25,20 +26,29 @@ import (
 // binDir is where the command is built, once.
 var binDir string
 
+// TestMain fails where goroutines are left behind. It keeps Google's SDK from asking
+// the metadata service of the machine, since it keeps the connection.
 func TestMain(m *testing.M) {
+	if err := os.Setenv("GCE_METADATA_HOST", "127.0.0.1:1"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(suite{m})
+}
+
+// suite is all tests, with what they share made before and removed after them.
+type suite struct{ m *testing.M }
+
+func (s suite) Run() int {
 	dir, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
 		panic(err)
 	}
 	binDir = dir
-	code := m.Run()
-	if err := stopLab(); err != nil {
+	code := s.m.Run()
+	if err := errors.Join(stopLab(), os.RemoveAll(dir)); err != nil {
 		panic(err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		panic(err)
-	}
-	os.Exit(code)
+	return code
 }
 
 var buildSluice = sync.OnceValues(func() (string, error) {
