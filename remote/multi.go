@@ -164,32 +164,41 @@ func (m *Multi) Notify() {
 // WaitFor returns nil once version v is durable in k of the stores, as
 // Replicator.WaitFor does for one: a running Follow is woken, without one passes are
 // run here, and those that are then not needed any more are cut off, so with k below
-// the number of stores a Follow should run, lest a slow store never gets on. It returns the errors, joined,
-// as soon as so many stores have failed that k can no longer be reached.
+// the number of stores a Follow should run, lest a slow store never gets on.
+//
+// A store that a Follow keeps trying may yet come back, so it is waited for until ctx
+// ends: how long that pays only the caller knows. If no more than k-1 stores can get
+// there, for the errors of the others are not tried again, it returns at once. The
+// error says how many have the version, and of each store that lacks it what went wrong
+// there last; errors.Is finds all of it.
 func (m *Multi) WaitFor(ctx context.Context, v deltalog.Version, k int) error {
-	if k < 1 || k > len(m.members) {
-		return opError("wait", fmt.Errorf("%d of %d stores", k, len(m.members)))
+	n := len(m.members)
+	if k < 1 || k > n {
+		return opError("wait", fmt.Errorf("%d of %d stores", k, n))
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex // guards what follows
-	there := 0
-	var failed []error
+	there, lost, errs := 0, 0, make([]error, n)
 	m.each(func(i int, r *Replicator) {
-		err := r.WaitFor(ctx, v)
+		err := r.WaitFor(waiting, v)
 		mu.Lock()
 		defer mu.Unlock()
-		if err == nil {
+		switch cut := waiting.Err() != nil && ctx.Err() == nil; {
+		case err == nil:
 			there++
-		} else {
-			failed = append(failed, m.named(i, err))
+		case cut && errors.Is(err, context.Canceled): // by this call, so that says nothing
+			errs[i] = m.named(i, r.sync.now().failed)
+		default:
+			lost++
+			errs[i] = m.named(i, err)
 		}
-		if there >= k || len(failed) > len(m.members)-k {
+		if there >= k || lost > n-k {
 			cancel()
 		}
 	})
 	if there >= k {
 		return nil
 	}
-	return errors.Join(failed...)
+	return fmt.Errorf("version %d is in %d of %d stores, %d were wanted: %w", int64(v), there, n, k, errors.Join(errs...))
 }

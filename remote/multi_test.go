@@ -227,6 +227,54 @@ func TestMultiFollows(t *testing.T) {
 	})
 }
 
+// Whoever waited in vain hears of each store that lacks the version what went wrong
+// there last, and of no other.
+func TestMultiTellsWhatItWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, foreign := newPond(t), storage.NewMemory()
+		source.append("zero")
+		other := newPond(t)
+		other.append("another history")
+		other.mustPush(foreign)
+		down := &switchable{Store: storage.NewMemory()}
+		down.down.Store(true)
+		denied := &denying{Store: storage.NewMemory()}
+		denied.denied.Store(true)
+		m := multi(t, openTable(t, source.dir), nil, storage.NewMemory(), down, denied, hanging{storage.NewMemory()})
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Follow(ctx) }()
+		require.NoError(t, m.WaitFor(t.Context(), 0, 1))
+
+		began := time.Now()
+		patient, stop := context.WithTimeout(t.Context(), time.Minute)
+		err := m.WaitFor(patient, 0, 2)
+		stop()
+		require.Equal(t, time.Minute, time.Since(began), "they may come back")
+		require.ErrorContains(t, err, "version 0 is in 1 of 4 stores, 2 were wanted")
+		require.NotContains(t, err.Error(), "store0")
+		for name, class := range map[string]error{"store1": remote.ErrUnavailable, "store2": remote.ErrDenied, "store3": context.DeadlineExceeded} {
+			require.ErrorIs(t, err, class)
+			require.ErrorContains(t, err, "store "+name+": ")
+		}
+		end()
+		require.ErrorIs(t, <-done, context.Canceled)
+
+		m = multi(t, openTable(t, source.dir), nil, foreign, down)
+		ctx, end = context.WithCancel(t.Context())
+		go func() { done <- m.Follow(ctx) }()
+		time.Sleep(10 * time.Minute) // the first has been given up
+		began = time.Now()
+		err = m.WaitFor(t.Context(), 0, 2)
+		require.Zero(t, time.Since(began), "waiting does not mend it")
+		require.ErrorIs(t, err, remote.ErrDiverged)
+		require.ErrorIs(t, err, remote.ErrUnavailable)
+		require.NotErrorIs(t, err, context.Canceled)
+		end()
+		require.ErrorIs(t, <-done, context.Canceled)
+	})
+}
+
 // A store that hangs when the first push asks all for their lineage keeps the others
 // waiting for seconds, once; what is known by then is that of all.
 func TestMultiMakesNewStoresWhileOneHangs(t *testing.T) {
