@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,14 @@ func must(t *testing.T, env []string, args ...string) string {
 type place struct {
 	url string
 	env []string
+}
+
+// under is the URL of what lies below, with the same parameters.
+func (p place) under(t *testing.T, name string) string {
+	t.Helper()
+	u, err := url.Parse(p.url)
+	require.NoError(t, err)
+	return u.JoinPath(name).String()
 }
 
 // places are the stores that this run has: a folder always, the others where

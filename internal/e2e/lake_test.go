@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,9 +37,7 @@ func newLakes(t *testing.T) *lakes {
 // table is the URL of a table as sluice takes it.
 func (l *lakes) table(t *testing.T, name string) string {
 	t.Helper()
-	u, err := url.Parse(l.s3.url)
-	require.NoError(t, err)
-	return u.JoinPath(name).String()
+	return l.s3.under(t, name)
 }
 
 // run has delta-rs do something with a table, which is a folder or a URL.

@@ -25,7 +25,7 @@ func TestPeakMemory(t *testing.T) {
 			continue
 		}
 		for kind, source := range map[string]string{"large": large, "small": small} {
-			url := p.url + "/" + kind
+			url := p.under(t, kind)
 			for _, args := range [][]string{{"push", source, url}, {"init", filepath.Join(t.TempDir(), "replica"), url}} {
 				peak := runPeak(t, command(t, p.env, args...))
 				t.Logf("%s, %s: %s, peak %d MiB", name, kind, args[0], peak>>20)
