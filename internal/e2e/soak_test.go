@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +123,7 @@ type soak struct {
 	base   deltalog.Version // that it took last
 
 	passes sync.RWMutex // held to read during each call
+	pushed atomic.Int64 // versions
 
 	mu         sync.Mutex
 	reported   counts
@@ -218,6 +220,9 @@ func (w warnings) Write(line []byte) (int, error) {
 // is told apart.
 func (s *soak) judge(name, op string, fresh bool, r remote.Report, err error) {
 	kind, versions := name+" "+op, int64(r.Versions)
+	if op == "push" {
+		s.pushed.Add(versions)
+	}
 	most := counts{}
 	switch {
 	case op == "push" && r.First == 0:
@@ -232,8 +237,8 @@ func (s *soak) judge(name, op string, fresh bool, r remote.Report, err error) {
 		most = counts{Put: 2}
 	case op == "init": // beside a pusher, whose head may not be there yet: then manifests tell
 		most = counts{Get: versions + 8, List: 1}
-	case r.Requests.List == 1 && versions == 0: // it came further than the head, which was on its way
-		kind, most = kind+" ahead of the head", counts{Get: 4, List: 1}
+	case r.Requests.List > 0 && versions == 0: // it came further than the head, which was on its way: then it lists all
+		kind, most = kind+" ahead of the head", counts{Get: 4, List: 1 + s.pushed.Load()/900}
 	default:
 		most = counts{Get: versions + 2}
 	}
