@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -278,6 +279,33 @@ func TestPruneByAge(t *testing.T) {
 		require.NotNil(t, done.Floor, "at %d", now)
 		assert.Equal(t, want, *done.Floor, "at %d", now)
 	}
+}
+
+// The version at which a pruned history begins has a time, too, though no bundle begins with
+// it; found by the simulation.
+func TestInitToTheTimeOfTheFloor(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(10, 2, 100)
+	source.mustPush(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context()) // of version 9
+	require.NoError(t, err)
+	source.churn(4, 2, 100)
+	source.pushSingly(store)
+	done := prune(t, store, remote.PruneOptions{KeepVersions: 5, Grace: -1, Delete: true})
+	require.Equal(t, deltalog.Version(9), *done.Floor)
+	info, err := os.Stat(filepath.Join(source.dir, deltalog.Version(9).CommitPath()))
+	require.NoError(t, err)
+	at := info.ModTime().Truncate(time.Millisecond)
+	for _, when := range []time.Time{at, at.Add(30 * time.Second)} {
+		dir := filepath.Join(t.TempDir(), "replica")
+		_, err = replicator(t, dir, store, &remote.Options{TargetTime: when}).Init(t.Context())
+		require.NoError(t, err)
+		tip, err := openTable(t, dir).Tip(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, deltalog.Version(9), tip)
+	}
+	_, err = replicator(t, t.TempDir(), store, &remote.Options{TargetTime: at.Add(-time.Millisecond)}).Init(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
 }
 
 // A store whose head was left behind, and which holds what a copy that went its own

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
@@ -165,7 +166,7 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 		return 0, failed
 	}
 	if newer == 0 {
-		return 0, fmt.Errorf("%w: no version is as old as %s", ErrGap, t.UTC().Format(time.RFC3339Nano))
+		return s.beginningAt(ctx, l, segments[0].first, t)
 	}
 	m, err := s.peek(ctx, bundles[newer-1])
 	if err != nil {
@@ -173,6 +174,33 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 	}
 	in := sort.Search(len(m.Versions), func(i int) bool { return m.Versions[i].Timestamp > t.UnixMilli() })
 	return deltalog.Version(m.Versions[in-1].Version), nil
+}
+
+// beginningAt returns the version at which a history begins if it is not newer than t.
+// After retention no bundle begins with it, but a base has it.
+func (s *session) beginningAt(ctx context.Context, l listing, first deltalog.Version, t time.Time) (deltalog.Version, error) {
+	if o, found := find(l.bases, first); found {
+		b, err := s.opts.Codec.ReadBase(ctx, o.Size, s.ranges(o))
+		if errors.Is(err, bundle.ErrNoPlace) {
+			b, err = s.readWholeBase(ctx, o)
+		}
+		if err != nil {
+			return 0, at(first, o.Key, err)
+		}
+		if b.Timestamp <= t.UnixMilli() {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: no version is as old as %s", ErrGap, t.UTC().Format(time.RFC3339Nano))
+}
+
+func (s *session) readWholeBase(ctx context.Context, o object) (bundle.Base, error) {
+	r, err := s.store.Open(ctx, o.Key, 0, -1)
+	if err != nil {
+		return bundle.Base{}, err
+	}
+	b, err := s.opts.Codec.DecodeBase(ctx, r, discarded)
+	return b, errors.Join(err, r.Close())
 }
 
 // beginning returns the version of the base to begin with: the newest one if only
