@@ -3,7 +3,7 @@ package remote
 // What calls hold in memory, in bytes. Options.Memory bounds the sum.
 const (
 	// packerMemory is what packing one bundle takes beside the result.
-	packerMemory = 8 << 20
+	packerMemory = 4 << 20
 	// streamMemory is what an upload takes that is packed while it is sent: the
 	// packer and the parts of the object that a driver holds.
 	streamMemory = 32 << 20
@@ -18,7 +18,7 @@ func (s *session) packedInMemory() int64 { return s.opts.Memory / 4 }
 func (s *session) uploadMemory(p *plan) int64 {
 	need := int64(streamMemory)
 	if p.size <= s.packedInMemory() {
-		need = p.size + packerMemory
+		need = 2*p.size + packerMemory // drivers of services hold a copy, to send it again
 	}
 	return min(need, s.opts.Memory)
 }

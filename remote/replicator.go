@@ -74,7 +74,7 @@ type Options struct {
 	// Memory is how many bytes about a call may hold in buffers of its transfers
 	// and for work on the live set; beyond it transfers wait and temporary files are
 	// used. Go's heap grows to about twice what is held; a process that must stay
-	// small lowers that with GOGC, as the command sluice does. Default: 64 MiB.
+	// small sets GOGC and GOMEMLIMIT, or the like of them, as the command sluice does. Default: 64 MiB.
 	Memory int64
 	// Durability says what a replica survives. Default: DurabilityFull.
 	Durability Durability
