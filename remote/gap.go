@@ -61,6 +61,7 @@ func (s *session) confirmGap(ctx context.Context, pos *position, tip deltalog.Ve
 	}
 	found.tag = pos.tag
 	*pos = *found
+	s.endIsSure = true
 	return s.findGap(ctx, pos, tip)
 }
 

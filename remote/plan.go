@@ -202,6 +202,9 @@ func (s *session) planFiles(ctx context.Context, p *versionPlan, c *deltalog.Com
 			continue
 		}
 		v := p.Version.Version
+		if !found && !s.endIsSure {
+			return errUnsureEnd
+		}
 		if !found {
 			if err := s.checkDead(ctx, f.Path, deltalog.Version(v), tip); err != nil {
 				return err

@@ -57,7 +57,7 @@ func (s *session) locate(ctx context.Context) (*position, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.tag = tag
+		p.tag, s.endIsSure = tag, true
 		return p, nil
 	}
 	return &position{identity: id, some: true, last: h.Version, commit: h.Commit, time: h.Timestamp, base: h.SinceBase, runs: h.Bundles, tag: tag}, nil

@@ -54,7 +54,8 @@ type Pruned struct {
 // grace period later, so mostly by another call, it removes what no retained version
 // needs: decided from what the indexes of the retained bases refer to, never from
 // names or clocks alone. Bundles that packs took over go likewise. Pinned versions
-// stay, with the base and the bundles that it takes to restore them.
+// stay, with the base and the bundles that it takes to restore them, and so does what
+// lies above the version that the head tells of, until the head has moved on.
 //
 // It needs the right to delete, which nothing else here needs, and wraps
 // ErrReadOnly without it. It may be cut off at any point: what it removes nobody
@@ -180,6 +181,10 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 	if err != nil {
 		return nil, err
 	}
+	h, err := s.headOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	floor := l.floor()
 	var found []object
 	add := func(since time.Time, all ...object) {
@@ -189,6 +194,9 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 		}
 	}
 	for _, o := range every.bundles {
+		if h != nil && o.version > h.Version {
+			continue // a pusher that goes by this head would fill the name again
+		}
 		if packed, inPack := s.packs[o.version]; inPack {
 			add(packed.ModTime, o)
 		} else if o.version < floor && !n.bundles[o.version] {

@@ -220,7 +220,11 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	s.expect(int(last - pos.next() + 1))
 
 	for pos.next() <= last {
-		if err := s.pushRange(ctx, pos, last, tip); err != nil {
+		err := s.pushRange(ctx, pos, last, tip)
+		if errors.Is(err, errUnsureEnd) {
+			err = s.makeSure(ctx, pos, tip)
+		}
+		if err != nil {
 			return err
 		}
 		if pos.last < last {
@@ -230,6 +234,26 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 		}
 	}
 	return nil
+}
+
+// errUnsureEnd stops a push that is about to record a file as absent, for good, while
+// it goes by the head, by memory, or by what another call found. That may lag behind
+// a pusher who still had the file; a bundle without it must not come beside his.
+var errUnsureEnd = errors.New("the end of the store is to be looked up")
+
+// makeSure finds the end of the store once more, by listing.
+func (s *session) makeSure(ctx context.Context, pos *position, tip deltalog.Version) error {
+	s.endIsSure = true
+	found, err := s.locateByList(ctx, pos.identity)
+	if err != nil || !found.some || pos.some && found.last <= pos.last {
+		return err
+	}
+	found.tag = pos.tag
+	*pos = *found
+	if err := s.checkHistory(ctx, pos, tip); err != nil {
+		return err
+	}
+	return s.checkRun(ctx, pos)
 }
 
 // headEvery is how many bundles of a long backlog go up before the head is

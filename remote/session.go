@@ -33,6 +33,7 @@ type session struct {
 	start     time.Time
 	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told
 	fresh     bool                        // there is no file yet where init works
+	endIsSure bool                        // where the store ends is what a listing says
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:
 	live        map[string]bool   // paths live at liveVersion; nil until asked for
