@@ -63,17 +63,30 @@ func (s *session) locate(ctx context.Context) (*position, error) {
 	return &position{identity: id, some: true, last: h.Version, commit: h.Commit, time: h.Timestamp, base: h.SinceBase, runs: h.Bundles, tag: tag}, nil
 }
 
+// identityBeside returns the identity of a store that has bundles, of which the first
+// pusher may have created all since id was read: the identity comes before them.
+func (s *session) identityBeside(ctx context.Context, l listing, id *identity) (*identity, error) {
+	if id != nil {
+		return id, nil
+	}
+	id, err := s.readIdentity(ctx)
+	if err == nil && id == nil {
+		err = fmt.Errorf("%w: %s is missing, but there are bundles, the first of version %d", ErrCorrupt, identityKey, int64(l.bundles[0].version))
+	}
+	return id, err
+}
+
 // locateByList finds the end of the history.
 func (s *session) locateByList(ctx context.Context, id *identity) (*position, error) {
 	l, err := s.list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if id == nil {
-		if len(l.bundles) > 0 {
-			return nil, fmt.Errorf("%w: %s is missing, but there are bundles, the first of version %d", ErrCorrupt, identityKey, int64(l.bundles[0].version))
-		}
+	if id == nil && len(l.bundles) == 0 {
 		return &position{}, nil
+	}
+	if id, err = s.identityBeside(ctx, l, id); err != nil {
+		return nil, err
 	}
 	p := &position{identity: id, mend: true}
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))

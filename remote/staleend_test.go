@@ -1,8 +1,11 @@
 package remote_test
 
 import (
+	"context"
+	"iter"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,4 +67,31 @@ func TestPruneKeepsWhatLiesAboveTheHead(t *testing.T) {
 	pruned = prune(t, store, remote.PruneOptions{Grace: -1, Delete: true})
 	require.Len(t, pruned.Keys, 2, "now that the head is above them")
 	requireSame(t, source.dir, restored(t, store))
+}
+
+// beforeList lets something happen right before the first listing.
+type beforeList struct {
+	storage.Store
+	happens *sync.Once
+	what    func()
+}
+
+func (s beforeList) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+	s.happens.Do(s.what)
+	return s.Store.List(ctx, prefix, after)
+}
+
+// A store that gets its identity and its first bundles while a call looks around is no
+// damaged one. A random simulation found it: seed 1795680227637311789.
+func TestFirstPushWhileAnotherCallLooks(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	report, err := source.push(beforeList{store, new(sync.Once), func() { source.mustPush(store) }})
+	require.NoError(t, err)
+	require.Zero(t, report.Versions)
+
+	other, dir := storage.NewMemory(), t.TempDir()
+	_, err = replicator(t, dir, beforeList{other, new(sync.Once), func() { source.mustPush(other) }}, nil).Init(t.Context())
+	require.NoError(t, err)
+	requireSame(t, source.dir, dir)
 }

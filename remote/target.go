@@ -39,11 +39,11 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if id == nil && len(l.bundles) > 0 {
-		return nil, fmt.Errorf("%w: there are bundles, but %s is missing", ErrCorrupt, identityKey)
-	}
-	if id == nil || len(l.bundles) == 0 {
+	if len(l.bundles) == 0 {
 		return nil, ErrEmptyStore
+	}
+	if id, err = s.identityBeside(ctx, l, id); err != nil {
+		return nil, err
 	}
 	if want := s.opts.SourceID; want != "" && want != id.Lineage && want != id.TableID {
 		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
