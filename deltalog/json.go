@@ -71,10 +71,14 @@ func eachValueUpTo(maxValue int64, r io.Reader, f func(raw []byte) error) error 
 			return err
 		}
 	}
-	limit := &bounded{r: in, limit: maxValue}
+	n, rest, done, err := eachLine(in, maxValue, f)
+	if done || err != nil {
+		return err
+	}
+	limit := &bounded{r: io.MultiReader(bytes.NewReader(rest), in), limit: maxValue}
 	limit.dec = json.NewDecoder(limit)
 	var raw json.RawMessage
-	for n := 0; ; n++ {
+	for ; ; n++ {
 		err := limit.dec.Decode(&raw)
 		if err == io.EOF && n > 0 {
 			return nil
@@ -85,6 +89,28 @@ func eachValueUpTo(maxValue int64, r io.Reader, f func(raw []byte) error) error 
 		if err := f(raw); err != nil {
 			return err
 		}
+	}
+}
+
+// eachLine calls f with each value as long as every line is one, as in what all
+// engines write; a decoder looks at each byte three times. It is done at the end of in. Else
+// it ends before the first line that is not one value, or is longer than the buffer, and
+// returns what it has read of that.
+func eachLine(in *bufio.Reader, maxValue int64, f func(raw []byte) error) (n int, rest []byte, done bool, err error) {
+	for {
+		line, err := in.ReadSlice('\n')
+		switch {
+		case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
+			return n, nil, false, err
+		case len(line) == 0 && n > 0:
+			return n, nil, true, nil
+		case err == bufio.ErrBufferFull || int64(len(line)) > maxValue || !json.Valid(line):
+			return n, bytes.Clone(line), false, nil
+		}
+		if err := f(bytes.TrimSpace(line)); err != nil {
+			return n, nil, false, err
+		}
+		n++
 	}
 }
 
