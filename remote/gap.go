@@ -15,7 +15,7 @@ import (
 func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Version) error {
 	pos.gap = nil
 	from := pos.next()
-	if !pos.some && from > 0 {
+	if !pos.some && pos.identity != nil {
 		return s.beginAgain(ctx, pos, from)
 	}
 	needed := from // the oldest commit that a push without a gap reads
@@ -41,7 +41,7 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 		return at(needed, "", fmt.Errorf("%w: the log lacks the commit", ErrCorrupt))
 	}
 	pos.gap = &gapAt{version: start, from: from}
-	if pos.identity == nil || !pos.some {
+	if !pos.some {
 		pos.gap.from = 0
 	}
 	s.log.Warn("the table's log does not go back to what the store has", "from", pos.gap.from, logVersion, start)
@@ -72,7 +72,9 @@ func (s *session) beginAgain(ctx context.Context, pos *position, first deltalog.
 	if err == nil && !there {
 		err = at(first, "", fmt.Errorf("%w: the store was begun at this version, to which the table's log does not go back any more; push to another prefix", ErrGap))
 	}
-	pos.gap = &gapAt{version: first}
+	if first > 0 {
+		pos.gap = &gapAt{version: first}
+	}
 	return err
 }
 

@@ -2,9 +2,12 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -307,4 +310,37 @@ func TestHeadBelowTheBeginningOfAReplica(t *testing.T) {
 	fork.append("its own")
 	_, err = replicator(t, dir, store, nil).Pull(t.Context())
 	require.ErrorIs(t, err, remote.ErrDiverged)
+}
+
+// A first push that died before its first bundle may have begun the store at version
+// 0, to which the log does not go back any more. A random simulation found it: seed
+// 1795680849359348192.
+func TestH01StoreBegunAtALostVersion(t *testing.T) {
+	for name, first := range map[string]deltalog.Version{"zero": 0, "another": 3} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(12, 4, 500)
+			if first > 0 {
+				source.cleanUp(first)
+			}
+			_, err := source.push(noBundles{store})
+			require.ErrorIs(t, err, remote.ErrDenied)
+			require.Contains(t, objects(t, store), "sluice.json")
+			source.cleanUp(7)
+			before := objects(t, store)
+			_, err = source.push(store)
+			require.ErrorIs(t, err, remote.ErrGap)
+			require.Equal(t, before, objects(t, store))
+		})
+	}
+}
+
+// noBundles denies creating bundles and bases.
+type noBundles struct{ storage.Store }
+
+func (s noBundles) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, ".tar.zst") {
+		return storage.ErrDenied
+	}
+	return s.Store.Create(ctx, key, r, size)
 }
