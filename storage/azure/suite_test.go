@@ -2,6 +2,7 @@ package azure
 
 import (
 	"bytes"
+	"net/http"
 	"net/url"
 	"os"
 	"testing"
@@ -32,6 +33,7 @@ func TestSuiteServer(t *testing.T) {
 	if endpoint == "" {
 		t.Skip("NOT TESTED against any Azure server: SLUICE_TEST_AZURE is not set, and no such server is written in Go")
 	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // the server does not end with the test
 	c := storage.Config{
 		Scheme: "azblob", Bucket: "sluice-suite", Params: url.Values{"endpoint": {endpoint}},
 		Key: storage.NewSecret(devAccount), Secret: storage.NewSecret(devKey),
