@@ -157,11 +157,17 @@ func (w *World) observe(ctx context.Context) error {
 	if err != nil || !begun {
 		return err
 	}
-	runs := w.runs
+	if err := w.readFloor(ctx); err != nil {
+		return err
+	}
+	runs := above(w.runs, w.floor)
 	w.runs = nil
+	first = max(first, w.floor)
 	for v := first; v <= w.source.tip(); v++ {
 		gap, known := there[v]
 		switch end := w.end(); {
+		case v == w.floor && v > 0: // its base is what counts
+			w.runs = append(w.runs, span{v, v})
 		case !known: // maybe a gap that a bundle above records
 		case v == first && len(w.runs) == 0, gap != nil && len(w.runs) > 0 && gap.From <= int64(end)+1:
 			w.runs = append(w.runs, span{v, v})
@@ -169,6 +175,7 @@ func (w *World) observe(ctx context.Context) error {
 			w.runs[len(w.runs)-1].last = v
 		}
 	}
+	w.noteTimes()
 	for i, r := range runs {
 		if i >= len(w.runs) || w.runs[i].first != r.first || w.runs[i].last < r.last {
 			return fmt.Errorf("the store had %v and has %v", runs, w.runs)
@@ -207,27 +214,58 @@ func (w *World) seen(ctx context.Context) (int, error) {
 // before them, and the last version of each bundle by the first.
 func (w *World) bundles(ctx context.Context) (there map[int]*bundle.Gap, ends map[int]int, err error) {
 	there, ends = map[int]*bundle.Gap{}, map[int]int{}
-	for info, err := range w.store.List(ctx, "backups/version-", "") {
+	for info, err := range w.store.List(ctx, "backups/", "") {
 		if err != nil {
 			return nil, nil, err
 		}
-		if !strings.HasSuffix(info.Key, "/bundle.tar.zst") {
+		alone := strings.HasSuffix(info.Key, "/bundle.tar.zst")
+		if !alone && !strings.HasPrefix(info.Key, "backups/index-") {
 			continue
 		}
 		b, err := read(ctx, w.store, info.Key)
 		if err != nil {
 			return nil, nil, err
 		}
-		m, err := w.manifest(ctx, b)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", info.Key, err)
+		parts := [][]byte{b}
+		if !alone {
+			if parts, err = w.packed(ctx, b); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", info.Key, err)
+			}
 		}
-		for _, v := range m.Versions {
-			there[int(v.Version)] = v.Gap
-			ends[int(m.Versions[0].Version)] = int(v.Version)
+		for _, part := range parts {
+			m, err := w.manifest(ctx, part)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", info.Key, err)
+			}
+			for _, v := range m.Versions {
+				there[int(v.Version)] = v.Gap
+				if alone {
+					ends[int(m.Versions[0].Version)] = int(v.Version)
+				}
+			}
 		}
 	}
 	return there, ends, nil
+}
+
+// packed are the bundles of a pack with this index.
+func (w *World) packed(ctx context.Context, index []byte) ([][]byte, error) {
+	var x struct {
+		Pack    string
+		Bundles [][4]int64
+	}
+	if err := json.Unmarshal(index, &x); err != nil {
+		return nil, err
+	}
+	pack, err := read(ctx, w.store, x.Pack)
+	if err != nil {
+		return nil, err
+	}
+	var parts [][]byte
+	for _, b := range x.Bundles {
+		parts = append(parts, pack[b[2]:b[2]+b[3]])
+	}
+	return parts, nil
 }
 
 func (w *World) manifest(ctx context.Context, b []byte) (bundle.Manifest, error) {

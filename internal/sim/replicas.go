@@ -78,6 +78,10 @@ func (w *World) init(r *replica, t *trouble) (string, error) {
 		r.unfinished = true
 		return what, w.checkUnfinished(ctx, r)
 	}
+	if r.unfinished && r.tip < w.floor && errors.Is(err, remote.ErrGap) { // what it had is not promised any more
+		w.forget(r)
+		return what, os.RemoveAll(r.dir)
+	}
 	target, class := w.initGoal(r.opts)
 	if class != nil {
 		w.forget(r)
@@ -172,18 +176,7 @@ func (w *World) checkGoal(r *replica, target int) error {
 }
 
 // timeOf is the time of a version in the store as Delta counts it.
-func (w *World) timeOf(v int) int64 {
-	run := w.runs[w.runOf(v)]
-	t := w.source.versions[run.first].time()
-	for i := run.first + 1; i <= v; i++ {
-		if of := w.source.versions[i]; of.inCommit != 0 {
-			t = of.inCommit
-		} else {
-			t = max(of.time(), t+1)
-		}
-	}
-	return t
-}
+func (w *World) timeOf(v int) int64 { return w.times[v] }
 
 // checkUnfinished: what a broken-off init leaves is no table yet, or a whole one.
 func (w *World) checkUnfinished(ctx context.Context, r *replica) error {
@@ -250,6 +243,13 @@ func (w *World) pull(r *replica, opts remote.Options, t *trouble) (string, error
 	}
 	if t.lies || err != nil && t.excuses(err) {
 		w.Counts["pulls broken off"]++
+		return what, nil
+	}
+	if was.tip < w.floor || head >= 0 && head < w.floor {
+		w.Counts["pulls from below the floor"]++
+		if err != nil && !errors.Is(err, remote.ErrGap) {
+			return what, err
+		}
 		return what, nil
 	}
 	return what, w.pulled(&was, r, opts, head, err)

@@ -52,6 +52,10 @@ func (g *gate) Put(ctx context.Context, key string, b []byte, ifMatch string) (s
 	return g.get().(storage.Overwriter).Put(ctx, key, b, ifMatch)
 }
 
+func (g *gate) Delete(ctx context.Context, key string) error {
+	return g.get().(storage.Deleter).Delete(ctx, key)
+}
+
 // trouble is what goes wrong during one call.
 type trouble struct {
 	name    string
@@ -156,4 +160,9 @@ func (c *cutting) Get(ctx context.Context, key string) ([]byte, string, error) {
 func (c *cutting) Put(ctx context.Context, key string, b []byte, ifMatch string) (string, error) {
 	defer c.step()()
 	return c.Store.(storage.Overwriter).Put(ctx, key, b, ifMatch)
+}
+
+func (c *cutting) Delete(ctx context.Context, key string) error {
+	defer c.step()()
+	return c.Store.(storage.Deleter).Delete(ctx, key)
 }

@@ -39,11 +39,13 @@ type stock struct {
 	runs    []span          // of versions in the store, without gaps
 	ends    map[int]int     // of the bundles in the store, last version by first
 	excused map[string]bool // files that the source had lost before they were pushed here
+	floor   int             // nothing below is promised
+	times   map[int]int64   // of versions, as Delta counts them
 }
 
 // newStock is an empty store.
 func (w *World) newStock() *stock {
-	s := &stock{store: storage.NewMemory(), excused: map[string]bool{}}
+	s := &stock{store: storage.NewMemory(), excused: map[string]bool{}, times: map[int]int64{}}
 	for path := range w.source.gone {
 		s.excused[path] = true
 	}
@@ -200,7 +202,7 @@ func (w *World) act(ctx context.Context) (string, error) {
 
 // rareStep is what happens beside commits, pushes and pulls.
 func (w *World) rareStep(ctx context.Context) (string, error) {
-	switch w.rng.IntN(11) {
+	switch w.rng.IntN(13) {
 	case 0, 1:
 		v, err := w.source.checkpoint(ctx)
 		return fmt.Sprintf("checkpoint of %d", v), err
@@ -216,7 +218,9 @@ func (w *World) rareStep(ctx context.Context) (string, error) {
 		return w.forkStep(ctx)
 	case 7:
 		return w.consolidateStep(ctx)
-	case 8, 9:
+	case 11:
+		return w.pruneStep(ctx)
+	case 8, 9, 10:
 		return w.pushAll(w.troubleFor(ctx), w.rng.IntN(2))
 	}
 	i := w.rng.IntN(len(w.pushers))
