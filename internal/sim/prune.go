@@ -12,6 +12,12 @@ import (
 func (w *World) pruneStep(ctx context.Context) (string, error) {
 	t := w.troubleFor(ctx)
 	defer t.end()
+	// No process believes for as long as a grace period what it saw before.
+	for _, p := range w.pushers {
+		if err := w.startPusher(p); err != nil {
+			return "", err
+		}
+	}
 	p := w.pushers[w.rng.IntN(2)]
 	opts := remote.PruneOptions{Delete: true, Grace: -1, KeepVersions: int64(w.rng.IntN(30))}
 	p.gate.set(t.store)
