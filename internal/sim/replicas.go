@@ -93,11 +93,12 @@ func (w *World) init(r *replica, t *trouble) (string, error) {
 	if err != nil {
 		return what, err
 	}
+	resumed := r.unfinished
 	r.unfinished = false
 	if err := w.check(ctx, r); err != nil {
 		return what, err
 	}
-	return what, w.checkGoal(r, target)
+	return what, w.checkGoal(r, target, resumed)
 }
 
 // initLiedTo: what came is right, or nothing did. Where the init wanted to go it
@@ -148,7 +149,7 @@ func (w *World) initGoal(opts remote.Options) (target int, class error) {
 
 // checkGoal makes sure that an init came to where it should, and has the
 // history that it should have.
-func (w *World) checkGoal(r *replica, target int) error {
+func (w *World) checkGoal(r *replica, target int, resumed bool) error {
 	if target >= 0 && r.tip != target {
 		return fmt.Errorf("it is at version %d, want %d", r.tip, target)
 	}
@@ -163,6 +164,9 @@ func (w *World) checkGoal(r *replica, target int) error {
 		}
 	}
 	first := w.runs[w.runOf(r.tip)].first
+	if resumed && first == w.floor {
+		first = min(first, r.start) // it keeps what it got before that was given up
+	}
 	if r.opts.History == remote.HistoryFull && r.start != first {
 		return fmt.Errorf("it begins at version %d, want %d", r.start, first)
 	}
