@@ -275,6 +275,9 @@ func (w *World) pulled(was, r *replica, opts remote.Options, head int, err error
 	} else if err != nil {
 		return err
 	}
+	if opts.AcrossGap && r.tip > w.runs[seen].last { // nothing is missing in a gap beyond the head: its bundle was found
+		seen = w.runOf(r.tip)
+	}
 	if end := w.runs[seen].last; r.tip < want || r.tip > end {
 		return fmt.Errorf("it is at version %d, want %d, or up to %d if it was listed", r.tip, want, end)
 	}
