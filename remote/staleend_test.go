@@ -46,6 +46,27 @@ func TestAbsenceIsRecordedOnlyAtTheEnd(t *testing.T) {
 	}
 }
 
+// What it costs to look the end up does not grow with the history: a listing, and
+// what the manifests of the last 64 bundles say.
+func TestAbsenceCostsOneListing(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 80 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	source.append("more")
+	source.commit(remove("part-00080.parquet"))
+	plain := source.mustPush(store).Requests
+	source.append("gone")
+	source.commit(remove("part-00082.parquet"))
+	require.NoError(t, os.Remove(filepath.Join(source.dir, "part-00082.parquet")))
+	report := source.mustPush(store)
+	require.Equal(t, 1, report.Absent)
+	require.Equal(t, plain.List+1, report.Requests.List)
+	require.LessOrEqual(t, report.Requests.Get, plain.Get+2*64+1)
+	requireSame(t, source.dir, restored(t, store))
+}
+
 // Prune frees no name above the head: whoever goes by the head would fill it again.
 // A random simulation found it: seed 1795679001458797195.
 func TestPruneKeepsWhatLiesAboveTheHead(t *testing.T) {

@@ -82,8 +82,13 @@ func (f *Faults) FiredKinds() map[FaultKind]int {
 	return maps.Clone(f.fired)
 }
 
-// End ends RandomFaults: everything goes well from now on.
-func (f *Faults) End() { f.mix.end() }
+// End ends RandomFaults: everything goes well from now on. A FaultPlan has an end of its
+// own, which this does not change.
+func (f *Faults) End() {
+	if f.mix != nil {
+		f.mix.end()
+	}
+}
 
 // Fault returns s with the faults of plan and with the optional abilities that
 // s has. Beneath storage.Retry each attempt is an operation of its own.

@@ -19,7 +19,8 @@ const (
 
 // Bar shows on a terminal what takes long enough to wonder, and nothing anywhere
 // else. Any number of goroutines may use it. What is written through Above makes
-// room for itself.
+// room for itself. It is not a library's: the lines of those have texts that do not
+// shrink, and one that is wider than the terminal wraps and cannot be removed.
 type Bar struct {
 	out *os.File // nil: show nothing
 
