@@ -67,7 +67,7 @@ func (p *Pond) multi(ctx context.Context, n Node, c *remote.Config, set func(*re
 		if err != nil {
 			return nil, nil, err
 		}
-		store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+		store, err := OpenStore(ctx, c)
 		if err != nil {
 			return nil, nil, err
 		}
