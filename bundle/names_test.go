@@ -53,14 +53,16 @@ func TestCheckEscapes(t *testing.T) {
 
 // FuzzCheckNames compares with the tokens of encoding/json.
 func FuzzCheckNames(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":[1,"x",{}]},"a":1}`, `{"metadata":{"A":"\ud800"}}`, ` [ 1 , -2e3,{ "A" :null } ] `} {
+	for _, s := range []string{`{"a":{"b":[1,"x",{}]},"a":1}`, `{"metadata":{"A":"\ud800"}}`, ` [ 1 , -2e3,{ "A" :null } ] `, "1E0700"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if !json.Valid(raw) {
 			t.Skip()
 		}
-		want := tokenNames(json.NewDecoder(bytes.NewReader(raw)), false)
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber() // a number may be larger than any float64
+		want := tokenNames(dec, false)
 		assert.Equal(t, want, checkNames(raw) == nil)
 	})
 }
