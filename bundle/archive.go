@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 )
 
 // Sizes of the tar format in bytes.
@@ -43,35 +45,112 @@ func checkHeader(h *tar.Header) error {
 // archive reads the tar inside a bundle, and only what FORMAT.md allows of the
 // many things that archive/tar understands.
 type archive struct {
-	raw *counter
-	tar *tar.Reader
-	end int64 // where the current member ends, its padding included
+	raw    *counter
+	left   int64  // of the current member's content
+	end    int64  // where the current member ends, its padding included
+	blocks []byte // buffer for what stands before a content
+	canon  []byte // buffer for what we would write there
 }
 
-func newArchive(r io.Reader) *archive {
-	raw := &counter{r: r}
-	return &archive{raw: raw, tar: tar.NewReader(raw)}
+func newArchive(r io.Reader) *archive { return &archive{raw: &counter{r: r}} }
+
+// header is what an archive says of a member.
+type header struct {
+	path     string
+	size     int64
+	modified time.Time // UTC
 }
 
 // next goes to the next member, the current one having been read to its end. It
 // returns io.EOF at a proper end of the archive. What a header claims may cost
 // nothing: at most maxHeaders bytes are read for it.
-func (a *archive) next() (*tar.Header, error) {
+func (a *archive) next() (header, error) {
+	if err := a.skipPadding(); err != nil {
+		return header{}, err
+	}
 	a.raw.stop = a.end + maxHeaders
-	hdr, err := a.tar.Next()
+	h, err := a.header()
 	a.raw.stop = 0
 	if errors.Is(err, io.EOF) {
-		return nil, a.finish()
+		return header{}, a.finish()
 	}
 	if err != nil {
-		return nil, err
+		return h, err
 	}
-	if err := checkHeader(hdr); err != nil {
-		return nil, inMember(hdr.Name, err)
+	a.left = h.size
+	a.end = a.raw.n + h.size + -h.size&(blockSize-1)
+	return h, nil
+}
+
+func (a *archive) skipPadding() error {
+	if a.left > 0 {
+		return fmt.Errorf("a member was not read to its end: %w", io.ErrUnexpectedEOF)
 	}
-	padding := -hdr.Size & (blockSize - 1)
-	a.end = a.raw.n + hdr.Size + padding
-	return hdr, nil
+	var block [blockSize]byte
+	_, err := io.ReadFull(a.raw, block[:a.end-a.raw.n])
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// header reads what stands before a content. Mostly that is what appendHeader
+// writes, which it tells by writing it again; what anything else means, and
+// whether it means anything, archive/tar knows, at many times the cost.
+func (a *archive) header() (header, error) {
+	a.blocks = a.blocks[:0]
+	err := a.more(blockSize)
+	if err == nil && a.blocks[typeField] == 'x' {
+		if n := parseOctal(a.blocks[sizeField:][:numberLength]); n > 0 && n <= maxHeaders-3*blockSize {
+			err = a.more(int(n + -n&(blockSize-1) + blockSize))
+		}
+	}
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return header{}, err
+	}
+	if err == nil {
+		h, ok := parseHeader(a.blocks)
+		if ok {
+			a.canon = appendHeader(a.canon[:0], h.path, h.size, h.modified)
+			ok = bytes.Equal(a.canon, a.blocks)
+		}
+		if ok {
+			return h, nil
+		}
+	}
+	h, err := tar.NewReader(io.MultiReader(bytes.NewReader(a.blocks), a.raw)).Next()
+	if err != nil {
+		return header{}, err
+	}
+	if err := checkHeader(h); err != nil {
+		return header{}, inMember(h.Name, err)
+	}
+	return header{h.Name, h.Size, h.ModTime.UTC()}, nil
+}
+
+// more appends the next n bytes to blocks, or as many as there are.
+func (a *archive) more(n int) error {
+	begin := len(a.blocks)
+	a.blocks = slices.Grow(a.blocks, n)[:begin+n]
+	n, err := io.ReadFull(a.raw, a.blocks[begin:])
+	a.blocks = a.blocks[:begin+n]
+	return err
+}
+
+// Read reads the content of the current member.
+func (a *archive) Read(p []byte) (int, error) {
+	if a.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := a.raw.Read(p[:min(int64(len(p)), a.left)])
+	a.left -= int64(n)
+	switch {
+	case err == io.EOF && a.left > 0:
+		err = io.ErrUnexpectedEOF
+	case err == nil && a.left == 0:
+		err = io.EOF
+	}
+	return n, err
 }
 
 // finish reads what follows the last member. archive/tar ends at two blocks of

@@ -108,10 +108,10 @@ func baseForgery(spoil func(f *forgery)) *forgery {
 	commit := f.members[2]
 	f.members = []forged{
 		f.members[0],
-		{header(path, int64(len(checkpoint)), modified), checkpoint},
+		{tarHeader(path, int64(len(checkpoint)), modified), checkpoint},
 		commit,
-		{header(IndexPath(0), 0, modified), index},
-		{header(basePath(0), 0, modified), nil},
+		{tarHeader(IndexPath(0), 0, modified), index},
+		{tarHeader(basePath(0), 0, modified), nil},
 	}
 	f.manifest = map[string]any{
 		"format": 1, "writer": map[string]any{}, "version": 0,
@@ -142,7 +142,7 @@ func baseRecipes(all map[string]recipe) {
 		f.members[0], f.members[1], f.members[2] = f.members[1], f.members[2], f.members[0]
 	})
 	all["b1-second-commit"] = badBase("B1", "corrupt", "two commits", func(f *forgery) {
-		f.members = append(f.members[:3:3], append([]forged{{header(commitPath(1), 0, modified), nil}}, f.members[3:]...)...)
+		f.members = append(f.members[:3:3], append([]forged{{tarHeader(commitPath(1), 0, modified), nil}}, f.members[3:]...)...)
 	})
 	all["b1-bundle"] = func(t testing.TB) vector {
 		return vector{rule: "B1", expect: "corrupt", comment: "a bundle", object: "base", raw: forge().bytes(t)}

@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -114,26 +113,26 @@ func (d *decoder) read(o order, parse func(raw []byte) (expects, error)) error {
 		if err != nil {
 			return err
 		}
-		last, err := o.place(hdr.Name)
+		last, err := o.place(hdr.path)
 		if err != nil {
-			return inMember(hdr.Name, err)
+			return inMember(hdr.path, err)
 		}
 		if last {
 			return d.last(hdr, parse)
 		}
 		if err := d.member(hdr); err != nil {
-			return inMember(hdr.Name, err)
+			return inMember(hdr.path, err)
 		}
 	}
 }
 
-func (d *decoder) next() (*tar.Header, error) {
+func (d *decoder) next() (header, error) {
 	if err := d.ctx.Err(); err != nil {
-		return nil, err
+		return header{}, err
 	}
 	hdr, err := d.tar.next()
 	if err == io.EOF && d.src.err == nil {
-		return nil, err
+		return header{}, err
 	}
 	return hdr, d.fault(err)
 }
@@ -153,12 +152,12 @@ func (d *decoder) fault(err error) error {
 	}
 }
 
-func (d *decoder) member(hdr *tar.Header) error {
-	if err := d.add(hdr.Name, hdr.Size); err != nil {
+func (d *decoder) member(hdr header) error {
+	if err := d.add(hdr.path, hdr.size); err != nil {
 		return asCorrupt(err)
 	}
-	m := Member{Path: hdr.Name, Size: hdr.Size, Modified: hdr.ModTime.UTC()}
-	r := &content{d: d, left: hdr.Size, hash: sha256.New()}
+	m := Member{Path: hdr.path, Size: hdr.size, Modified: hdr.modified}
+	r := &content{d: d, left: hdr.size, hash: sha256.New()}
 	err := d.put(d.ctx, m, r)
 	if r.err != nil {
 		return r.err // the cause, whatever put made of it
@@ -175,23 +174,23 @@ func (d *decoder) member(hdr *tar.Header) error {
 }
 
 // last reads the last member and what follows it, and compares.
-func (d *decoder) last(hdr *tar.Header, parse func(raw []byte) (expects, error)) error {
-	if hdr.Size > d.MaxManifest {
-		return inMember(hdr.Name, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.Size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
+func (d *decoder) last(hdr header, parse func(raw []byte) (expects, error)) error {
+	if hdr.size > d.MaxManifest {
+		return inMember(hdr.path, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
 	}
-	raw, err := io.ReadAll(d.tar.tar) // grows with what comes, not with what is claimed
+	raw, err := io.ReadAll(d.tar) // grows with what comes, not with what is claimed
 	if err := d.fault(err); err != nil {
-		return inMember(hdr.Name, err)
+		return inMember(hdr.path, err)
 	}
 	want, err := parse(raw)
 	if err != nil {
-		return inMember(hdr.Name, err)
+		return inMember(hdr.path, err)
 	}
 	if err := d.compare(want.members()); err != nil {
 		return err
 	}
-	if !hdr.ModTime.Equal(want.modified()) {
-		return inMember(hdr.Name, corruptf("time %v, want %v", hdr.ModTime.UTC(), want.modified()))
+	if !hdr.modified.Equal(want.modified()) {
+		return inMember(hdr.path, corruptf("time %v, want %v", hdr.modified, want.modified()))
 	}
 	return d.end()
 }
@@ -227,7 +226,7 @@ func (got expected) agrees(want expected) error {
 func (d *decoder) end() error {
 	switch hdr, err := d.next(); {
 	case err == nil:
-		return inMember(hdr.Name, corruptf("stands after the manifest"))
+		return inMember(hdr.path, corruptf("stands after the manifest"))
 	case errors.Is(err, io.EOF):
 		return nil
 	default:
@@ -247,7 +246,7 @@ func (c *content) Read(p []byte) (int, error) {
 	if c.err != nil {
 		return 0, c.err
 	}
-	n, err := c.d.tar.tar.Read(p)
+	n, err := c.d.tar.Read(p)
 	c.hash.Write(p[:n])
 	c.left -= int64(n)
 	if err == io.EOF && c.left == 0 {

@@ -217,12 +217,12 @@ func (c *Codec) unpackLast(ctx context.Context, packed []byte) (raw []byte, path
 	if err != nil {
 		return nil, "", asCorrupt(err)
 	}
-	if hdr.Size > c.limits.MaxManifest {
-		return nil, "", inMember(hdr.Name, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.Size, c.limits.MaxManifest, ErrTooLarge, ErrCorrupt))
+	if hdr.size > c.limits.MaxManifest {
+		return nil, "", inMember(hdr.path, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.size, c.limits.MaxManifest, ErrTooLarge, ErrCorrupt))
 	}
-	raw, err = io.ReadAll(a.tar)
+	raw, err = io.ReadAll(a)
 	if err != nil {
-		return nil, "", inMember(hdr.Name, asCorrupt(err))
+		return nil, "", inMember(hdr.path, asCorrupt(err))
 	}
-	return raw, hdr.Name, nil
+	return raw, hdr.path, nil
 }

@@ -32,13 +32,13 @@ func forge() *forgery {
 	var files []any
 	for _, name := range []string{"a", "b"} {
 		body := []byte("content of " + name)
-		f.members = append(f.members, forged{header(name, int64(len(body)), modified), body})
+		f.members = append(f.members, forged{tarHeader(name, int64(len(body)), modified), body})
 		files = append(files, entry(name, body, KindData))
 	}
 	commit := commitOf(0)
 	f.members = append(f.members,
-		forged{header(commitPath(0), int64(len(commit)), modified), commit},
-		forged{header(manifestPath(0), 0, modified), nil})
+		forged{tarHeader(commitPath(0), int64(len(commit)), modified), commit},
+		forged{tarHeader(manifestPath(0), 0, modified), nil})
 	f.manifest = map[string]any{
 		"format": 1, "writer": map[string]any{},
 		"versions": []any{map[string]any{
@@ -77,7 +77,7 @@ func (f *forgery) rename(i int, path string) {
 func (f *forgery) addVersion(v int64, previous any) {
 	commit := commitOf(v)
 	last := len(f.members) - 1
-	f.members = append(f.members[:last:last], forged{header(commitPath(v), int64(len(commit)), modified), commit}, f.members[last])
+	f.members = append(f.members[:last:last], forged{tarHeader(commitPath(v), int64(len(commit)), modified), commit}, f.members[last])
 	f.manifest["versions"] = append(f.manifest["versions"].([]any), map[string]any{
 		"version": v, "commit": entry(commitPath(v), commit, ""), "previous": previous,
 		"modified": modified, "timestamp": 0, "files": []any{},

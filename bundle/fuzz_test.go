@@ -76,9 +76,9 @@ func FuzzManifest(f *testing.F) {
 		}
 		archive := newArchive(bytes.NewReader(unpack(f, v.raw)))
 		for hdr, err := archive.next(); err == nil; hdr, err = archive.next() {
-			raw, err := io.ReadAll(archive.tar)
+			raw, err := io.ReadAll(archive)
 			require.NoError(f, err)
-			if strings.HasPrefix(hdr.Name, sluiceDir) {
+			if strings.HasPrefix(hdr.path, sluiceDir) {
 				f.Add(raw)
 				seeds++
 			}
@@ -111,9 +111,9 @@ func FuzzCheckPath(f *testing.F) {
 		}
 		archive := newArchive(bytes.NewReader(unpack(f, v.raw)))
 		for hdr, err := archive.next(); err == nil; hdr, err = archive.next() {
-			f.Add(hdr.Name)
+			f.Add(hdr.path)
 			seeds++
-			_, err := io.Copy(io.Discard, archive.tar)
+			_, err := io.Copy(io.Discard, archive)
 			require.NoError(f, err)
 		}
 	}

@@ -93,6 +93,63 @@ func octal(field []byte, n int64) {
 	}
 }
 
+// parseHeader reads what appendHeader wrote. What it makes of anything else is
+// arbitrary: that must be found out by comparing with what appendHeader makes of it.
+func parseHeader(b []byte) (h header, ok bool) {
+	last := b[len(b)-blockSize:]
+	h.path, _, _ = strings.Cut(string(last[:nameField]), "\x00")
+	h.size = parseOctal(last[sizeField:][:numberLength])
+	seconds, fraction := parseOctal(last[timeField:][:numberLength]), int64(0)
+	if len(b) > blockSize {
+		records := b[blockSize:][:parseOctal(b[sizeField:][:numberLength])]
+		for len(records) > 0 {
+			length, _, _ := strings.Cut(string(records), " ")
+			n, err := strconv.Atoi(length)
+			if err != nil || n <= len(length)+1 || n > len(records) {
+				return h, false
+			}
+			key, value, _ := strings.Cut(string(records[len(length)+1:n-1]), "=")
+			records = records[n:]
+			switch key {
+			case "path":
+				h.path = value
+			case "size":
+				h.size, err = strconv.ParseInt(value, 10, 64)
+			case "mtime":
+				seconds, fraction, err = parsePaxTime(value)
+			}
+			if err != nil {
+				return h, false
+			}
+		}
+	}
+	h.modified = time.Unix(seconds, fraction).UTC()
+	return h, h.size >= 0 && !strings.HasSuffix(h.path, "/") && !strings.Contains(h.path, "\x00")
+}
+
+// parseOctal reads what octal wrote.
+func parseOctal(field []byte) (n int64) {
+	for _, c := range field {
+		if c < '0' || c > '7' {
+			break
+		}
+		n = n<<3 | int64(c-'0')
+	}
+	return n
+}
+
+// parsePaxTime reads what paxTime wrote.
+func parsePaxTime(s string) (seconds, fraction int64, err error) {
+	whole, digits, _ := strings.Cut(s, ".")
+	if seconds, err = strconv.ParseInt(whole, 10, 64); err != nil || digits == "" {
+		return seconds, 0, err
+	}
+	if fraction, err = strconv.ParseInt((digits + "000000000")[:9], 10, 64); err == nil && strings.HasPrefix(s, "-") {
+		seconds, fraction = seconds-1, 1e9-fraction
+	}
+	return seconds, fraction, err
+}
+
 // appendRecord appends "<length> <key>=<value>\n"; the length counts itself.
 func appendRecord(b []byte, key, value string) []byte {
 	rest := len(key) + len(value) + len(" =\n")

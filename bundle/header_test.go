@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// header is how archive/tar is told of a member.
-func header(path string, size int64, modified time.Time) *tar.Header {
+// tarHeader is how archive/tar is told of a member.
+func tarHeader(path string, size int64, modified time.Time) *tar.Header {
 	return &tar.Header{
 		Typeflag: tar.TypeReg,
 		Name:     path,
@@ -50,9 +51,9 @@ func TestHeadersAreThoseOfTheStandardLibrary(t *testing.T) {
 
 // standardHeader leaves a long path to the extended header, as we do, where
 // ustar could split it.
-func standardHeader(t *testing.T, path string, size int64, when time.Time) []byte {
+func standardHeader(t testing.TB, path string, size int64, when time.Time) []byte {
 	t.Helper()
-	hdr := header(path, size, when)
+	hdr := tarHeader(path, size, when)
 	if len(path) > nameField {
 		hdr.PAXRecords = map[string]string{"path": path}
 	}
@@ -77,4 +78,62 @@ func FuzzHeader(f *testing.F) {
 		assert.Equal(t, size, got.Size)
 		assert.True(t, when.Equal(got.ModTime), fmt.Sprintf("%v, want %v", got.ModTime, when))
 	})
+}
+
+// FuzzReadHeader: whatever stands before a content, our reader takes it for what
+// archive/tar does, or refuses it.
+func FuzzReadHeader(f *testing.F) {
+	for _, path := range []string{"a/b", strings.Repeat("d/", 60) + "f", "größe=ß/日本語.parquet"} {
+		for _, when := range headerTimes {
+			f.Add(appendHeader(nil, path, 1<<33, when))
+			f.Add(standardHeader(f, path, 7, when))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, b := range [][]byte{raw, resummed(raw)} {
+			got, err := newArchive(bytes.NewReader(b)).next()
+			want, wantErr := tar.NewReader(bytes.NewReader(b)).Next()
+			if wantErr == nil {
+				wantErr = checkHeader(want)
+			}
+			if err != nil { // as archive/tar does, or by our limit
+				assert.True(t, wantErr != nil || errors.Is(err, ErrTooLarge), "%v", err)
+				continue
+			}
+			require.NoError(t, wantErr)
+			assert.Equal(t, header{want.Name, want.Size, want.ModTime.UTC()}, got)
+		}
+	})
+}
+
+// resummed gives each block the check sum that a header needs to be looked at.
+func resummed(raw []byte) []byte {
+	b := bytes.Clone(raw)
+	for at := 0; at+blockSize <= len(b); at += blockSize {
+		block := b[at:][:blockSize]
+		copy(block[sumField:], "        ")
+		sum := int64(0)
+		for _, c := range block {
+			sum += int64(c)
+		}
+		octal(block[sumField:][:idLength-1], sum)
+	}
+	return b
+}
+
+// What our writer wrote is understood without archive/tar, which takes many times as
+// long.
+func TestOwnHeadersAreReadFast(t *testing.T) {
+	for _, path := range []string{"a", "größe=ß/日本語.parquet", strings.Repeat("d/", 60) + "f"} {
+		for _, size := range []int64{0, 7, 1 << 40} {
+			for _, when := range headerTimes {
+				raw := appendHeader(nil, path, size, when)
+				a := newArchive(bytes.NewReader(raw))
+				got, err := a.next()
+				require.NoError(t, err)
+				require.Equal(t, header{path, size, when.UTC()}, got)
+				require.Equal(t, raw, a.canon, "it was compared, and found equal")
+			}
+		}
+	}
 }

@@ -223,7 +223,7 @@ func TestManyNamesStayWithinTheManifest(t *testing.T) {
 	f := forge()
 	f.members = f.members[:0]
 	for i := range 100 {
-		f.members = append(f.members, forged{header(fmt.Sprintf("%0250d", i), 0, modified), nil})
+		f.members = append(f.members, forged{tarHeader(fmt.Sprintf("%0250d", i), 0, modified), nil})
 	}
 	c := newCodec(t, Limits{MaxManifest: 10000})
 	n := 0

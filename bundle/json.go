@@ -39,7 +39,10 @@ func parseLast(raw []byte, v any) error {
 	if !utf8.Valid(raw) {
 		return corruptf("not UTF-8")
 	}
-	if !json.Valid(raw) {
+	// Whether it is JSON at all Unmarshal says before it takes anything, which saves
+	// going through a large manifest twice.
+	err := json.Unmarshal(raw, v)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		return corruptf("not one JSON value")
 	}
 	// The number comes first: nothing else is known about another format.
@@ -52,7 +55,7 @@ func parseLast(raw []byte, v any) error {
 	if err := checkEscapes(raw); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err != nil {
 		return asCorrupt(err)
 	}
 	return nil

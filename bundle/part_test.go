@@ -137,7 +137,7 @@ func partForgery(spoil func(f *forgery)) *forgery {
 		"format": 1, "writer": map[string]any{}, "version": 0, "modified": modified,
 		"files": []any{entry("a", f.members[0].body, KindData), entry("b", f.members[1].body, KindData)},
 	}
-	f.members = append(f.members, forged{header(f.partPath(), 0, modified), nil})
+	f.members = append(f.members, forged{tarHeader(f.partPath(), 0, modified), nil})
 	spoil(f)
 	return f
 }
@@ -203,7 +203,7 @@ func partRecipes(all map[string]recipe) {
 		f.members[0].hdr.Name = Part{}.path()
 	})
 	all["r1-commit"] = badPart("R1", "corrupt", "a commit", func(f *forgery) {
-		f.members = append([]forged{{header(commitPath(0), 0, modified), nil}}, f.members...)
+		f.members = append([]forged{{tarHeader(commitPath(0), 0, modified), nil}}, f.members...)
 	})
 	all["r1-bundle"] = func(t testing.TB) vector {
 		return vector{rule: "R1", expect: "corrupt", comment: "a bundle", object: "part", raw: forge().bytes(t)}
