@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"hash"
 	"io"
@@ -41,4 +42,10 @@ func (c *checked) verdict() error {
 		return c.fault(fmt.Errorf("sha256 %v, want %v", got, c.want))
 	}
 	return io.EOF
+}
+
+// SHA256 is that of what was read so far.
+func (c *checked) SHA256() (sum [sha256.Size]byte) {
+	c.hash.Sum(sum[:0])
+	return sum
 }

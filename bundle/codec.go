@@ -32,7 +32,8 @@ type OpenFunc func(ctx context.Context, path string) (io.ReadCloser, int64, erro
 // means that the bundle is bad or cannot be read, and Decode returns it whatever
 // PutFunc makes of it. What PutFunc leaves unread Decode reads, so that it is
 // checked all the same. Until Decode has returned without an error nothing may
-// be published: the digests stand at the end of a bundle.
+// be published: the digests stand at the end of a bundle. r has a method
+// SHA256() [32]byte as well, the sha256 of what was read from it so far.
 type PutFunc func(ctx context.Context, m Member, r io.Reader) error
 
 // Options of a Codec. The zero value has the defaults.

@@ -168,7 +168,7 @@ func (d *decoder) member(hdr header) error {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return err
 	}
-	file := File{Path: m.Path, Size: m.Size, SHA256: Digest(r.hash.Sum(nil))}
+	file := File{Path: m.Path, Size: m.Size, SHA256: r.SHA256()}
 	d.got = append(d.got, expected{file, m.Modified})
 	return nil
 }
@@ -254,6 +254,13 @@ func (c *content) Read(p []byte) (int, error) {
 	}
 	c.err = c.d.fault(err)
 	return n, c.err
+}
+
+// SHA256 is that of what was read so far: whoever takes the content need not hash it
+// again.
+func (c *content) SHA256() (sum [sha256.Size]byte) {
+	c.hash.Sum(sum[:0])
+	return sum
 }
 
 // source reads from r for as long as ctx lives, and keeps the error that r

@@ -38,6 +38,9 @@ func (u *unpacked) put(_ context.Context, m Member, r io.Reader) error {
 	if int64(len(b)) != m.Size {
 		return fmt.Errorf("%s: %d bytes, announced with %d", m.Path, len(b), m.Size)
 	}
+	if got := r.(interface{ SHA256() [sha256.Size]byte }).SHA256(); got != sha256.Sum256(b) {
+		return fmt.Errorf("%s: sha256 %x of what was read", m.Path, got)
+	}
 	if u.files == nil {
 		u.files = tree{}
 	}

@@ -23,8 +23,9 @@ type Dir struct {
 	made   atomic.Bool // the folder's own name is known to be durable
 	broken atomic.Bool // what was published may not be durable, since an Apply or Place failed
 
-	mu    sync.Mutex
-	stage *stage // nil until something is staged
+	mu        sync.Mutex
+	stage     *stage          // nil until something is staged
+	checksums map[string]bool // folders that were looked at since: whether there may be Hadoop's checksums
 }
 
 // OpenDir returns the table in folder. The folder need not exist: the first
@@ -128,8 +129,6 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// openRegular opens nothing but regular files, and without looking first, which
-// would cost as much again: opening a pipe does not block.
 func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -139,6 +138,15 @@ func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileIn
 		return nil, nil, err
 	}
 	defer root.Close() // the file outlives it
+	return openRegular(ctx, root, path)
+}
+
+// openRegular opens nothing but regular files, and without looking first, which
+// would cost as much again: opening a pipe does not block.
+func openRegular(ctx context.Context, root *atomicfile.Root, path string) (*os.File, fs.FileInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	f, err := root.OpenFile(path, os.O_RDONLY|openNonblocking, 0)
 	if err != nil {
 		return nil, nil, err

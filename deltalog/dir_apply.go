@@ -49,8 +49,7 @@ type application struct {
 	folders map[string]*atomicfile.Folder // open ones
 	touched map[string]bool               // folders whose names must be durable before a commit
 
-	bulk      bool            // there is so much to do that listing folders pays
-	checksums map[string]bool // folders that were looked at: whether there may be Hadoop's checksums
+	bulk bool // there is so much to do that listing folders pays
 }
 
 // work lets f work on the table's folder, alone.
@@ -65,7 +64,7 @@ func (d *Dir) work(ctx context.Context, relaxed bool, f func(*application) error
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock.Close()) }()
-	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}, checksums: map[string]bool{}}
+	a := &application{dir: d, root: root, relaxed: relaxed, folders: map[string]*atomicfile.Folder{}, touched: map[string]bool{}}
 	defer func() { err = errors.Join(err, a.closeFolders()) }()
 	if err = f(a); err != nil && !relaxed {
 		d.broken.Store(true)

@@ -56,7 +56,9 @@ const minCheckpointDistance = 10
 // least 10 versions. Nearer ones are noticed at the cost of one small read. It
 // reports whether it wrote one; errors are those of WriteCheckpoint.
 func (d *Dir) CheckpointIfDue(ctx context.Context, v Version, opts *SnapshotOptions) (bool, error) {
-	s, err := SnapshotIfDue(ctx, dirLog{d}, v, opts)
+	log, release := d.hold()
+	s, err := SnapshotIfDue(ctx, log, v, opts)
+	release()
 	if s == nil || err != nil {
 		return false, err
 	}

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path"
+
+	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
 // LogFiles is a table's log as this package reads it, wherever it lies. Dir has
@@ -56,6 +60,65 @@ func (d dirLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
 
 func (d dirLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
 	f, info, err := d.openRegular(ctx, path)
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// heldLog is the log of a Dir for one operation that reads many of its files: the
+// folders are opened once.
+type heldLog struct{ root, log *atomicfile.Root }
+
+var _ LogFiles = heldLog{}
+
+// hold returns the log, to be released. If its folders cannot be opened, that is
+// left to the calls that follow, whose errors say what for.
+func (d *Dir) hold() (log LogFiles, release func()) {
+	root, err := d.open()
+	if err != nil {
+		return dirLog{d}, func() {}
+	}
+	folder, err := root.OpenRoot(LogDir)
+	if err != nil {
+		root.Close() // nothing was done with it
+		return dirLog{d}, func() {}
+	}
+	return heldLog{root, folder}, func() {
+		folder.Close() // read only: nothing can be lost
+		root.Close()
+	}
+}
+
+func (h heldLog) Names(ctx context.Context, _ Version) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return readNames(h.log, ".")
+}
+
+// open opens what is right in the log's folder from there, and from the table's
+// what is not, such as a link that leads to another folder of it.
+func (h heldLog) open(ctx context.Context, name string) (*os.File, fs.FileInfo, error) {
+	if path.Dir(name) == LogDir {
+		f, info, err := openRegular(ctx, h.log, path.Base(name))
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return f, info, err
+		}
+	}
+	return openRegular(ctx, h.root, name)
+}
+
+func (h heldLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
+	f, _, err := h.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (h heldLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
+	f, info, err := h.open(ctx, path)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -113,10 +113,13 @@ func (a *application) removeChecksum(c *Change, file string) error {
 }
 
 // mayHaveChecksums reports whether there was any checksum of Hadoop's in the folder
-// when it was first asked for, since most replicas have none at all. New ones are no
-// concern of ours: whoever writes them beside a file writes that file as well.
+// when it was first asked for since the last Discard, because most replicas have none at
+// all. New ones are no concern of ours: whoever writes them beside a file writes that
+// file as well.
 func (a *application) mayHaveChecksums(dir string) (bool, error) {
-	if may, known := a.checksums[dir]; known {
+	a.dir.mu.Lock()
+	defer a.dir.mu.Unlock()
+	if may, known := a.dir.checksums[dir]; known {
 		return may, nil
 	}
 	names, err := readNames(a.root, dir)
@@ -127,7 +130,10 @@ func (a *application) mayHaveChecksums(dir string) (bool, error) {
 		return false, err
 	}
 	may := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".crc") })
-	a.checksums[dir] = may
+	if a.dir.checksums == nil {
+		a.dir.checksums = map[string]bool{}
+	}
+	a.dir.checksums[dir] = may
 	return may, nil
 }
 

@@ -68,7 +68,9 @@ func (s *Snapshot) Close() error { return s.state.close() }
 // if Protocol.Check refuses the protocol at that version or part of the log lies
 // elsewhere. A file that cannot be named is an error of the walk that meets it.
 func (d *Dir) Snapshot(ctx context.Context, v Version, opts *SnapshotOptions) (*Snapshot, error) {
-	return ReadSnapshot(ctx, dirLog{d}, v, opts)
+	log, release := d.hold()
+	defer release()
+	return ReadSnapshot(ctx, log, v, opts)
 }
 
 // ReadSnapshot is Dir.Snapshot for a table that lies elsewhere.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -172,4 +173,21 @@ func TestSnapshotSpills(t *testing.T) {
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// TestSnapshotOfALogOfLinks: a commit may be a link to elsewhere in the table, and
+// to nowhere outside it.
+func TestSnapshotOfALogOfLinks(t *testing.T) {
+	d := newDir(t, map[string]string{Version(0).CommitPath(): begin, "kept/1.json": addOf("a")})
+	second := filepath.Join(d.folder, Version(1).CommitPath())
+	require.NoError(t, os.Symlink("../kept/1.json", second))
+	live, _ := rawPaths(t, snapshotOf(t, d, 1))
+	require.Equal(t, []string{"a"}, live)
+
+	outside := filepath.Join(t.TempDir(), "1.json")
+	require.NoError(t, os.WriteFile(outside, []byte(addOf("b")), 0o644))
+	require.NoError(t, os.Remove(second))
+	require.NoError(t, os.Symlink(outside, second))
+	_, err := d.Snapshot(t.Context(), 1, nil)
+	require.ErrorContains(t, err, "escapes")
 }

@@ -113,27 +113,52 @@ func (s *stage) write(ctx context.Context, path string, r io.Reader) (Staged, er
 	if err != nil {
 		return Staged{}, err
 	}
-	sum := sha256.New()
-	size, err := copyHashed(f, sum, contextReader{ctx, r})
+	sum, ok := r.(Summer)
+	if !ok {
+		h := &hashing{r, sha256.New()}
+		r, sum = h, h
+	}
+	size, err := copyAll(f, contextReader{ctx, r})
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return Staged{}, errors.Join(err, s.Remove(name))
 	}
-	staged := Staged{Path: path, Size: size}
-	sum.Sum(staged.SHA256[:0])
+	staged := Staged{Path: path, Size: size, SHA256: sum.SHA256()}
 	staged.at = &stagedFile{s, name, staged}
 	return staged, nil
 }
 
-// copyHashed copies r to w and sum.
-func copyHashed(w io.Writer, sum hash.Hash, r io.Reader) (size int64, err error) {
+// Summer is the ability of a reader that Stage is given to tell the sha256 of all
+// that was read from it so far, so that it is not computed twice.
+type Summer interface {
+	SHA256() [sha256.Size]byte
+}
+
+// hashing is a Summer.
+type hashing struct {
+	io.Reader
+	hash hash.Hash
+}
+
+func (h *hashing) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	h.hash.Write(p[:n]) // never fails
+	return n, err
+}
+
+func (h *hashing) SHA256() (sum [sha256.Size]byte) {
+	h.hash.Sum(sum[:0])
+	return sum
+}
+
+// copyAll copies r to w.
+func copyAll(w io.Writer, r io.Reader) (size int64, err error) {
 	buffer := buffers.Get().(*[64 << 10]byte)
 	defer buffers.Put(buffer)
 	for {
 		n, rerr := r.Read(buffer[:])
-		sum.Write(buffer[:n]) // never fails
 		if n > 0 {
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return size, err
@@ -155,7 +180,7 @@ func copyHashed(w io.Writer, sum hash.Hash, r io.Reader) (size int64, err error)
 // those of DecodePath. The bytes are not durable yet: Apply and Place make them
 // so before they give them their name. Any number of files may be staged at
 // once, also several for one path. If r fails, its error is returned and nothing
-// is staged.
+// is staged. A Summer is believed.
 func (d *Dir) Stage(ctx context.Context, path string, r io.Reader) (Staged, error) {
 	if !IsLogFile(path) {
 		if err := checkPath(path); err != nil {
@@ -234,6 +259,7 @@ func (d *Dir) Discard(ctx context.Context) (err error) {
 func (d *Dir) dropStage() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.checksums = nil
 	s := d.stage
 	if s == nil {
 		return nil

@@ -1,6 +1,7 @@
 package deltalog
 
 import (
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,4 +51,32 @@ func TestMarkerBesideStage(t *testing.T) {
 	require.NoError(t, d.SetMarker(t.Context(), []byte("note")))
 	require.NoError(t, d.SetMarker(t.Context(), nil))
 	require.NoError(t, applyOne(t.Context(), d, c))
+}
+
+// countedSum is a Summer that counts how often it was asked.
+type countedSum struct {
+	hashing
+	asked int
+}
+
+func (c *countedSum) SHA256() [sha256.Size]byte {
+	c.asked++
+	return c.hashing.SHA256()
+}
+
+// TestStageAsksASummer: what a reader hashes anyway is not hashed again, and the
+// file is what was read.
+func TestStageAsksASummer(t *testing.T) {
+	d := newDir(t, nil)
+	text := strings.Repeat("x", 200_000)
+	r := &countedSum{hashing: hashing{strings.NewReader(text), sha256.New()}}
+	got, err := d.Stage(t.Context(), "a", r)
+	require.NoError(t, err)
+	require.Equal(t, 1, r.asked)
+	require.Equal(t, sha256.Sum256([]byte(text)), got.SHA256)
+	require.EqualValues(t, len(text), got.Size)
+	commit := stageAll(t, d, 0, nil, commitOf(map[string]string{"a": text}))
+	commit.Files = []Staged{got}
+	require.NoError(t, applyOne(t.Context(), d, commit))
+	require.Equal(t, text, tree(t, d)["a"])
 }

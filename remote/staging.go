@@ -27,7 +27,7 @@ func (s *session) newStaging(table LogApplier) *staging {
 
 // put stages one member; it is a bundle.PutFunc.
 func (st *staging) put(ctx context.Context, m bundle.Member, r io.Reader) error {
-	f, err := st.table.Stage(ctx, m.Path, watched{r, st.s, st.of})
+	f, err := st.table.Stage(ctx, m.Path, st.watch(r))
 	if err != nil {
 		return err
 	}
@@ -35,6 +35,18 @@ func (st *staging) put(ctx context.Context, m bundle.Member, r io.Reader) error 
 	defer st.mu.Unlock()
 	st.files[m.Path] = f
 	return nil
+}
+
+// watch shows what is read of r as progress. The codec's readers hash what passes.
+func (st *staging) watch(r io.Reader) io.Reader {
+	w := watched{r, st.s, st.of}
+	if sum, ok := r.(deltalog.Summer); ok {
+		return struct {
+			watched
+			deltalog.Summer
+		}{w, sum}
+	}
+	return w
 }
 
 // take returns the staged file, which must be what a manifest says.
