@@ -79,7 +79,11 @@ func (s metered) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 
 func (s metered) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	s.m.put.Add(1)
-	return s.creator.Create(ctx, key, countedReader{r, &s.m.sent}, size)
+	counted := countedReader{r, &s.m.sent}
+	if in, ok := r.(storage.Resident); ok {
+		return s.creator.Create(ctx, key, countedResident{counted, in}, size)
+	}
+	return s.creator.Create(ctx, key, counted, size)
 }
 
 type meteredOverwriter struct {
@@ -109,6 +113,20 @@ func (r countedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	r.n.Add(int64(n))
 	return n, err
+}
+
+// countedResident keeps that ability.
+type countedResident struct {
+	countedReader
+	in storage.Resident
+}
+
+func (r countedResident) Resident() *io.SectionReader {
+	b := r.in.Resident()
+	if b != nil {
+		r.n.Add(b.Size())
+	}
+	return b
 }
 
 type countedBody struct {

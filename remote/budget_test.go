@@ -1,7 +1,11 @@
 package remote_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,4 +84,34 @@ func TestReportCountsWhatTheStoreSees(t *testing.T) {
 	require.EqualValues(t, got.List, report.Requests.List)
 	require.Equal(t, got.BytesWritten, report.Requests.Sent)
 	require.Equal(t, got.BytesRead, report.Requests.Received)
+}
+
+// needResident is a store that takes nothing but what is in memory.
+type needResident struct{ storage.Store }
+
+func (s needResident) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	if in, ok := r.(storage.Resident); ok {
+		if b := in.Resident(); b != nil {
+			return s.Store.Create(ctx, key, b, size)
+		}
+	}
+	if strings.HasPrefix(key, "backups/version-") {
+		return errors.New("it would have to be copied")
+	}
+	return s.Store.Create(ctx, key, r, size)
+}
+
+// TestSmallBundlesAreResident: a store gets what push packs in memory without a
+// copy, however many stores there are, and the bytes count once.
+func TestSmallBundlesAreResident(t *testing.T) {
+	source := newPond(t)
+	for range 5 {
+		source.append("x")
+	}
+	counted, counter := storagetest.Count(storage.NewMemory())
+	store := needResident{counted}
+	report := source.mustPush(store)
+	require.Equal(t, 5, report.Versions)
+	require.Equal(t, counter.Requests().BytesWritten, report.Requests.Sent)
+	requireSame(t, source.dir, restored(t, store))
 }

@@ -117,7 +117,7 @@ func (g *group) share(ctx context.Context, s *session, p *plan, src *packing[bun
 	if h.file != nil {
 		src.whole = io.NewSectionReader(h.file, 0, h.length)
 	} else {
-		src.whole = h.data.reader()
+		src.hold(&h.data)
 	}
 	return free, nil
 }

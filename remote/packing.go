@@ -14,10 +14,11 @@ type packing[T any] struct {
 	portion *portion // of what a push does, nil if it is not counted; and
 	stands  int64    // for how many bytes of it the object stands
 
-	whole *io.SectionReader // packed already; else
-	pipe  *io.PipeReader
-	ended chan struct{} // closed when the packing behind pipe has ended
-	sent  int64         // bytes read since the last start
+	memory *pieces           // what whole reads, if that is in memory
+	whole  *io.SectionReader // packed already; else
+	pipe   *io.PipeReader
+	ended  chan struct{} // closed when the packing behind pipe has ended
+	sent   int64         // bytes read since the last start
 }
 
 // packSmall packs at once, which suits what fits into memory.
@@ -27,8 +28,22 @@ func (p *packing[T]) packSmall() error {
 	if err != nil {
 		return err
 	}
-	p.done, p.whole = &done, packed.reader()
+	p.done = &done
+	p.hold(&packed)
 	return nil
+}
+
+// hold makes b the whole object, which does not change any more.
+func (p *packing[T]) hold(b *pieces) { p.memory, p.whole = b, b.reader() }
+
+// Resident implements storage.Resident. What it hands out counts as sent.
+func (p *packing[T]) Resident() *io.SectionReader {
+	if p.memory == nil {
+		return nil
+	}
+	p.sent = p.memory.n
+	p.portion.reach(p.sent, p.sent, p.stands)
+	return p.memory.reader()
 }
 
 // size in bytes, negative as long as it is not known.

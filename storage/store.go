@@ -81,6 +81,15 @@ type Creator interface {
 	Create(ctx context.Context, key string, r io.Reader, size int64) error
 }
 
+// Resident is the ability of a reader given to Create to hand out its bytes, which
+// are all in memory: a store that may have to send them again needs no copy.
+type Resident interface {
+	// Resident returns what the reader yields from its start, or nil if that is
+	// not in memory. It never changes, and may be read by several, as often as need
+	// be, also after Create returned.
+	Resident() *io.SectionReader
+}
+
 // Store is what push needs: create, read, list. Nothing is ever overwritten or
 // deleted through it.
 type Store interface {

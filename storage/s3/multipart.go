@@ -126,7 +126,10 @@ func eachPart(ctx context.Context, r io.Reader, size int, free <-chan []byte, se
 }
 
 func (s *store) sendPart(ctx context.Context, key, id string, number int32, b []byte) (types.CompletedPart, error) {
-	sum := s.checksum(b)
+	sum, err := s.checksum(bytes.NewReader(b))
+	if err != nil {
+		return types.CompletedPart{}, err
+	}
 	out, err := s.client.UploadPart(ctx, &awss3.UploadPartInput{
 		Bucket: &s.bucket, Key: s.objectKey(key), UploadId: &id, PartNumber: &number,
 		Body: bytes.NewReader(b), ChecksumCRC32: sum,

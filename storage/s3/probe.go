@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -55,7 +56,7 @@ func (s *store) probeMultipart(ctx context.Context) error {
 }
 
 func (s *store) tryMultipart(ctx context.Context) (verdict, error) {
-	_, err := s.put(ctx, probeKey, []byte(probeBytes), "", "*")
+	_, err := s.put(ctx, probeKey, strings.NewReader(probeBytes), "", "*")
 	if err != nil && !errors.Is(classify(err), storage.ErrExists) {
 		return unknown, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -54,11 +53,18 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 	if err := s.check(key); err != nil {
 		return err
 	}
-	source := &exactReader{r: r, want: size}
 	part := partSize(size, s.part)
+	if b := resident(r); b != nil && b.Size() < part {
+		if size >= 0 && size != b.Size() {
+			return fmt.Errorf("create %s: %w: %d instead of %d bytes", key, errSize, b.Size(), size)
+		}
+		_, err := s.put(ctx, key, b, "", "*")
+		return s.fail(ctx, "create", key, err)
+	}
+	source := &exactReader{r: r, want: size}
 	first, err := readFirst(ctx, source, size, part)
 	if errors.Is(err, errSourceEnded) {
-		_, err = s.put(ctx, key, first, "", "*")
+		_, err = s.put(ctx, key, bytes.NewReader(first), "", "*")
 		return s.fail(ctx, "create", key, err)
 	}
 	if err != nil {
@@ -68,6 +74,14 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		return fmt.Errorf("create %s: %w", key, err)
 	}
 	return s.fail(ctx, "create", key, s.createLarge(ctx, key, first, source))
+}
+
+// resident returns the bytes of r if they are in memory.
+func resident(r io.Reader) *io.SectionReader {
+	if in, ok := r.(storage.Resident); ok {
+		return in.Resident()
+	}
+	return nil
 }
 
 // Get reads the object and its ETag in one request.
@@ -95,7 +109,7 @@ func (s *store) Put(ctx context.Context, key string, b []byte, ifMatch string) (
 	if err := s.check(key); err != nil {
 		return "", err
 	}
-	tag, err := s.put(ctx, key, b, ifMatch, "")
+	tag, err := s.put(ctx, key, bytes.NewReader(b), ifMatch, "")
 	if err == nil {
 		return tag, nil
 	}
@@ -120,13 +134,20 @@ func (s *store) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// put sends b in one request under the given conditions ("" for none).
-func (s *store) put(ctx context.Context, key string, b []byte, ifMatch, ifNoneMatch string) (etag string, err error) {
+// put sends all of body in one request under the given conditions ("" for none).
+func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, ifMatch, ifNoneMatch string) (etag string, err error) {
+	sum, err := s.checksum(body)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return "", err
+	}
 	in := &awss3.PutObjectInput{
-		Bucket: &s.bucket, Key: s.objectKey(key), Body: bytes.NewReader(b),
+		Bucket: &s.bucket, Key: s.objectKey(key), Body: body,
 		IfMatch: optional(ifMatch), IfNoneMatch: optional(ifNoneMatch),
 		ServerSideEncryption: s.sse, SSEKMSKeyId: optional(s.kmsKey),
-		ChecksumCRC32: s.checksum(b),
+		ChecksumCRC32: sum,
 	}
 	out, err := s.client.PutObject(ctx, in)
 	if err != nil {
@@ -151,13 +172,17 @@ func (s *store) objectKey(key string) *string {
 	return &key
 }
 
-// checksum lets the service refuse bytes that changed on their way.
-func (s *store) checksum(b []byte) *string {
+// checksum lets the service refuse bytes that changed on their way. It reads r to
+// its end.
+func (s *store) checksum(r io.Reader) (*string, error) {
 	if !s.checksums {
-		return nil
+		return nil, nil
 	}
-	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b))
-	return aws.String(base64.StdEncoding.EncodeToString(sum))
+	h := crc32.NewIEEE()
+	if _, err := io.Copy(h, r); err != nil {
+		return nil, err
+	}
+	return aws.String(base64.StdEncoding.EncodeToString(h.Sum(nil))), nil
 }
 
 func optional(v string) *string {

@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -191,4 +192,42 @@ func TestListStartsAfter(t *testing.T) {
 	}
 	assert.Equal(t, []string{"b", "c"}, got)
 	assert.Equal(t, "a/prefix/a", query)
+}
+
+// inMemory is a Resident that must not be read in any other way.
+type inMemory struct{ b []byte }
+
+func (inMemory) Read([]byte) (int, error) { return 0, errors.New("it was read, and copied") }
+
+func (m inMemory) Resident() *io.SectionReader {
+	if m.b == nil {
+		return nil
+	}
+	return io.NewSectionReader(bytes.NewReader(m.b), 0, int64(len(m.b)))
+}
+
+// TestResident: what is in memory is sent from there, in one request; a large
+// object, or one that is not in memory after all, is read.
+func TestResident(t *testing.T) {
+	svc, endpoint := newService(t)
+	s := open(t, endpoint)
+	content := pattern(testPart - 1)
+	require.NoError(t, s.Create(t.Context(), "known", inMemory{content}, int64(len(content))))
+	require.NoError(t, s.Create(t.Context(), "unknown", inMemory{content}, -1))
+	require.NoError(t, s.Create(t.Context(), "empty", inMemory{[]byte{}}, 0))
+	assert.Equal(t, []string{"PutObject", "PutObject", "PutObject"}, svc.ops())
+	for key, want := range map[string][]byte{"known": content, "unknown": content, "empty": {}} {
+		assert.True(t, bytes.Equal(want, read(t, s, key)), key)
+	}
+	require.ErrorIs(t, s.Create(t.Context(), "known", inMemory{content}, -1), storage.ErrExists)
+	for _, wrong := range []int64{0, int64(len(content)) - 1, int64(len(content)) + 1} {
+		require.ErrorIs(t, s.Create(t.Context(), "wrong", inMemory{content}, wrong), errSize)
+	}
+	for name, r := range map[string]inMemory{"large": {pattern(testPart)}, "elsewhere": {nil}} {
+		require.ErrorContains(t, s.Create(t.Context(), name, r, int64(len(r.b))), "it was read", name)
+	}
+	for _, key := range []string{"wrong", "large", "elsewhere"} {
+		_, err := s.Open(t.Context(), key, 0, -1)
+		require.ErrorIs(t, err, storage.ErrNotFound, key)
+	}
 }
