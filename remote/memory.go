@@ -18,7 +18,7 @@ func (s *session) packedInMemory() int64 { return s.opts.Memory / 4 }
 func (s *session) uploadMemory(p *plan) int64 {
 	need := int64(streamMemory)
 	if p.size <= s.packedInMemory() {
-		need = 2*p.size + packerMemory // drivers of services hold a copy, to send it again
+		need = 2*p.size + packerMemory // some drivers hold a copy, to send it again
 	}
 	return min(need, s.opts.Memory)
 }
