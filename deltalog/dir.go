@@ -129,6 +129,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
+// openRegular opens a regular file of the table.
 func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -138,15 +139,12 @@ func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileIn
 		return nil, nil, err
 	}
 	defer root.Close() // the file outlives it
-	return openRegular(ctx, root, path)
+	return openRegular(root, path)
 }
 
 // openRegular opens nothing but regular files, and without looking first, which
 // would cost as much again: opening a pipe does not block.
-func openRegular(ctx context.Context, root *atomicfile.Root, path string) (*os.File, fs.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
+func openRegular(root *atomicfile.Root, path string) (*os.File, fs.FileInfo, error) {
 	f, err := root.OpenFile(path, os.O_RDONLY|openNonblocking, 0)
 	if err != nil {
 		return nil, nil, err

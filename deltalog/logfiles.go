@@ -51,15 +51,21 @@ func (d dirLog) Names(ctx context.Context, _ Version) ([]string, error) {
 }
 
 func (d dirLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	f, _, err := d.openRegular(ctx, path)
+	return asReader(d.openRegular(ctx, path))
+}
+
+func (d dirLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
+	return asReaderAt(d.openRegular(ctx, path))
+}
+
+func asReader(f *os.File, _ fs.FileInfo, err error) (io.ReadCloser, error) {
 	if err != nil {
-		return nil, err
+		return nil, err // no nil pointer that is not nil
 	}
 	return f, nil
 }
 
-func (d dirLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
-	f, info, err := d.openRegular(ctx, path)
+func asReaderAt(f *os.File, info fs.FileInfo, err error) (ReadAtCloser, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
@@ -100,29 +106,24 @@ func (h heldLog) Names(ctx context.Context, _ Version) ([]string, error) {
 // open opens what is right in the log's folder from there, and from the table's
 // what is not, such as a link that leads to another folder of it.
 func (h heldLog) open(ctx context.Context, name string) (*os.File, fs.FileInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	if path.Dir(name) == LogDir {
-		f, info, err := openRegular(ctx, h.log, path.Base(name))
+		f, info, err := openRegular(h.log, path.Base(name))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return f, info, err
 		}
 	}
-	return openRegular(ctx, h.root, name)
+	return openRegular(h.root, name)
 }
 
 func (h heldLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	f, _, err := h.open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+	return asReader(h.open(ctx, path))
 }
 
 func (h heldLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
-	f, info, err := h.open(ctx, path)
-	if err != nil {
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return asReaderAt(h.open(ctx, path))
 }
 
 // walkLog reads a file of JSON actions and calls f with each that is of one of

@@ -70,7 +70,7 @@ type LogApplier interface {
 	// Stage keeps the bytes of one file aside, invisible to readers of the
 	// table, and says what they are. They need not be durable yet. Any number of
 	// files may be staged at once, also several for one path. If r fails nothing
-	// is staged.
+	// is staged. r mostly is a deltalog.Summer, which has the sha256 already.
 	Stage(ctx context.Context, path string, r io.Reader) (deltalog.Staged, error)
 	// Apply publishes versions in order: the files of all, each version's
 	// checkpoint where the replica begins there, and then, when all are durable,

@@ -86,7 +86,8 @@ type Creator interface {
 type Resident interface {
 	// Resident returns what the reader yields from its start, or nil if that is
 	// not in memory. It never changes, and may be read by several, as often as need
-	// be, also after Create returned.
+	// be, also after Create returned. Whoever got it sends it, and does not read
+	// the reader as well: it counts as sent.
 	Resident() *io.SectionReader
 }
 

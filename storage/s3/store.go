@@ -54,12 +54,10 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		return err
 	}
 	part := partSize(size, s.part)
-	if b := resident(r); b != nil && b.Size() < part {
-		if size >= 0 && size != b.Size() {
-			return fmt.Errorf("create %s: %w: %d instead of %d bytes", key, errSize, b.Size(), size)
+	if size >= 0 && size < part { // else it is read, and Resident not asked
+		if b := resident(r); b != nil {
+			return s.createResident(ctx, key, b, size)
 		}
-		_, err := s.put(ctx, key, b, "", "*")
-		return s.fail(ctx, "create", key, err)
 	}
 	source := &exactReader{r: r, want: size}
 	first, err := readFirst(ctx, source, size, part)
@@ -74,6 +72,14 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		return fmt.Errorf("create %s: %w", key, err)
 	}
 	return s.fail(ctx, "create", key, s.createLarge(ctx, key, first, source))
+}
+
+func (s *store) createResident(ctx context.Context, key string, b *io.SectionReader, size int64) error {
+	if b.Size() != size {
+		return fmt.Errorf("create %s: %w: %d instead of %d bytes", key, errSize, b.Size(), size)
+	}
+	_, err := s.put(ctx, key, b, "", "*")
+	return s.fail(ctx, "create", key, err)
 }
 
 // resident returns the bytes of r if they are in memory.

@@ -195,11 +195,15 @@ func TestListStartsAfter(t *testing.T) {
 }
 
 // inMemory is a Resident that must not be read in any other way.
-type inMemory struct{ b []byte }
+type inMemory struct {
+	b     []byte
+	asked int
+}
 
-func (inMemory) Read([]byte) (int, error) { return 0, errors.New("it was read, and copied") }
+func (*inMemory) Read([]byte) (int, error) { return 0, errors.New("it was read, and copied") }
 
-func (m inMemory) Resident() *io.SectionReader {
+func (m *inMemory) Resident() *io.SectionReader {
+	m.asked++
 	if m.b == nil {
 		return nil
 	}
@@ -212,20 +216,22 @@ func TestResident(t *testing.T) {
 	svc, endpoint := newService(t)
 	s := open(t, endpoint)
 	content := pattern(testPart - 1)
-	require.NoError(t, s.Create(t.Context(), "known", inMemory{content}, int64(len(content))))
-	require.NoError(t, s.Create(t.Context(), "unknown", inMemory{content}, -1))
-	require.NoError(t, s.Create(t.Context(), "empty", inMemory{[]byte{}}, 0))
-	assert.Equal(t, []string{"PutObject", "PutObject", "PutObject"}, svc.ops())
-	for key, want := range map[string][]byte{"known": content, "unknown": content, "empty": {}} {
+	require.NoError(t, s.Create(t.Context(), "full", &inMemory{b: content}, int64(len(content))))
+	require.NoError(t, s.Create(t.Context(), "empty", &inMemory{b: []byte{}}, 0))
+	assert.Equal(t, []string{"PutObject", "PutObject"}, svc.ops())
+	for key, want := range map[string][]byte{"full": content, "empty": {}} {
 		assert.True(t, bytes.Equal(want, read(t, s, key)), key)
 	}
-	require.ErrorIs(t, s.Create(t.Context(), "known", inMemory{content}, -1), storage.ErrExists)
-	for _, wrong := range []int64{0, int64(len(content)) - 1, int64(len(content)) + 1} {
-		require.ErrorIs(t, s.Create(t.Context(), "wrong", inMemory{content}, wrong), errSize)
+	require.ErrorIs(t, s.Create(t.Context(), "full", &inMemory{b: content}, int64(len(content))), storage.ErrExists)
+	for _, wrong := range []int64{0, int64(len(content)) - 1} {
+		require.ErrorIs(t, s.Create(t.Context(), "wrong", &inMemory{b: content}, wrong), errSize)
 	}
-	for name, r := range map[string]inMemory{"large": {pattern(testPart)}, "elsewhere": {nil}} {
-		require.ErrorContains(t, s.Create(t.Context(), name, r, int64(len(r.b))), "it was read", name)
+	large := &inMemory{b: pattern(testPart)}
+	for _, size := range []int64{testPart, -1} {
+		require.ErrorContains(t, s.Create(t.Context(), "large", large, size), "it was read")
 	}
+	require.Zero(t, large.asked, "what is handed out counts as sent, and this is read")
+	require.ErrorContains(t, s.Create(t.Context(), "elsewhere", &inMemory{}, 0), "it was read")
 	for _, key := range []string{"wrong", "large", "elsewhere"} {
 		_, err := s.Open(t.Context(), key, 0, -1)
 		require.ErrorIs(t, err, storage.ErrNotFound, key)
