@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -202,7 +203,7 @@ func (s *session) hasFile(ctx context.Context, table LogApplier, want bundle.Fil
 // stageFiles stages files out of one object, that of in: in few ranges if their places are
 // right, else by reading all of it.
 func (s *session) stageFiles(ctx context.Context, st *staging, o object, in bundle.IndexEntry, files []bundle.File) error {
-	spans, unplaced := spansOf(files)
+	spans, unplaced := spansOf(files, s.pace.whileWaiting())
 	for _, f := range unplaced {
 		if f.Size == 0 {
 			if err := st.put(ctx, bundle.Member{Path: f.Path}, bytes.NewReader(nil)); err != nil {
@@ -229,11 +230,12 @@ func anyContent(files []bundle.File) bool {
 
 func (s *session) stageSpans(ctx context.Context, o object, spans []span, stage bundle.PutFunc) error {
 	for _, sp := range spans {
+		begin := time.Now()
 		r, err := s.open(ctx, o.Key, o.off+sp.off, sp.n)
 		if err != nil {
 			return err
 		}
-		err = s.opts.Codec.Extract(ctx, r, sp.off, sp.files, stage)
+		err = s.opts.Codec.Extract(ctx, s.pace.asked(time.Since(begin), r), sp.off, sp.files, stage)
 		if cerr := r.Close(); err == nil {
 			err = cerr
 		}

@@ -29,6 +29,7 @@ type session struct {
 	*Replicator
 	store     *access
 	transfers *transfers
+	pace      pace // of the requests for files of a base
 	log       *slog.Logger
 	start     time.Time
 	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told

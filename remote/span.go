@@ -13,18 +13,27 @@ type span struct {
 	files  []bundle.File
 }
 
-// What nobody wants is read, rather than asking twice, up to smallHole bytes
-// between two files in any case, and up to largeHole as long as all holes together
-// are no more than a quarter of what is wanted: about what a connection carries
-// while a request waits for its answer, but never much more than is live.
+// What nobody wants is read, rather than asking twice: up to smallHole bytes between
+// two files in any case; up to largeHole as long as all holes together are no more
+// than a quarter of what is wanted; and as long as they are no more than three
+// quarters of what is read, up to what a connection carries while a request waits
+// for its answer. The last is where reading on is faster. It is never a multiple of
+// what is live, since that may cost money, or the line may be shared.
 const (
 	smallHole = 64 << 10
 	largeHole = 1 << 20
 )
 
+// skips reports whether to read over a hole, with others before it that make so many
+// bytes. quick is what a connection carries while a request waits.
+func skips(hole, others, wanted, quick int64) bool {
+	all := others + hole
+	return hole <= smallHole || hole <= largeHole && (all <= wanted/4 || hole <= quick && all <= 3*wanted)
+}
+
 // spansOf puts files that lie close together into one span each. unplaced are
 // those whose place is not known.
-func spansOf(files []bundle.File) (spans []span, unplaced []bundle.File) {
+func spansOf(files []bundle.File, quick int64) (spans []span, unplaced []bundle.File) {
 	files = slices.Clone(files)
 	slices.SortStableFunc(files, func(a, b bundle.File) int { return cmp.Compare(offset(a), offset(b)) })
 	wanted, holes := int64(0), int64(0)
@@ -41,7 +50,7 @@ func spansOf(files []bundle.File) (spans []span, unplaced []bundle.File) {
 		end := f.Place.Offset + f.Place.Length
 		if last := len(spans) - 1; last >= 0 {
 			hole := max(0, f.Place.Offset-(spans[last].off+spans[last].n))
-			if hole <= smallHole || hole <= largeHole && holes+hole <= wanted/4 {
+			if skips(hole, holes, wanted, quick) {
 				holes += hole
 				spans[last].n = max(spans[last].n, end-spans[last].off)
 				spans[last].files = append(spans[last].files, f)

@@ -1,0 +1,67 @@
+package remote
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/pondworks/sluice/bundle"
+)
+
+// row makes files of n bytes each, with holes between them.
+func row(n int64, holes ...int64) []bundle.File {
+	files := []bundle.File{{Path: "0", Place: &bundle.Place{Offset: 0, Length: n}}}
+	end := n
+	for i, hole := range holes {
+		files = append(files, bundle.File{Path: fmt.Sprint(i + 1), Place: &bundle.Place{Offset: end + hole, Length: n}})
+		end += hole + n
+	}
+	return files
+}
+
+func TestSpans(t *testing.T) {
+	const kib, mib = 1 << 10, 1 << 20
+	for _, c := range []struct {
+		name  string
+		files []bundle.File
+		quick int64
+		want  [][2]int64 // offset and length
+	}{
+		{"side by side", row(100, 0, 0), 0, [][2]int64{{0, 300}}},
+		{"small holes, however little is wanted", row(1, 64*kib, 64*kib), 0, [][2]int64{{0, 128*kib + 3}}},
+		{"a hole above that", row(1, 64*kib+1), 0, [][2]int64{{0, 1}, {64*kib + 2, 1}}},
+		{"a quarter of what is wanted", row(mib, 256*kib, 256*kib, 256*kib, 256*kib), 0, [][2]int64{{0, 5*mib + mib}}},
+		{"more than a quarter", row(mib, 600*kib, 600*kib), 0, [][2]int64{{0, 2*mib + 600*kib}, {2*mib + 1200*kib, mib}}},
+		{"as much as a line carries meanwhile", row(mib, 600*kib, 600*kib), 600 * kib, [][2]int64{{0, 3*mib + 1200*kib}}},
+		{"more than it carries", row(mib, 700*kib, 700*kib), 700*kib - 1, [][2]int64{{0, 2*mib + 700*kib}, {2*mib + 1400*kib, mib}}},
+		{"a quick line, and a hole that is too large", row(mib, mib+1), 1 << 40, [][2]int64{{0, mib}, {2*mib + 1, mib}}},
+		{"a quick line, three quarters of it holes", row(256*kib, mib, mib-512*kib), 1 << 40, [][2]int64{{0, 2*mib + 256*kib}}},
+		{"a quick line, and little is wanted", row(100*kib, mib, mib), 1 << 40, [][2]int64{{0, 100 * kib}, {mib + 100*kib, 100 * kib}, {2*mib + 200*kib, 100 * kib}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			spans, unplaced := spansOf(append(c.files[1:], c.files[0]), c.quick)
+			assert.Empty(t, unplaced)
+			var got [][2]int64
+			files := 0
+			for _, sp := range spans {
+				got = append(got, [2]int64{sp.off, sp.n})
+				files += len(sp.files)
+			}
+			assert.Equal(t, c.want, got)
+			assert.Len(t, c.files, files)
+		})
+	}
+}
+
+// TestSpansOverlap: files that share frames make a span no longer than these.
+func TestSpansOverlap(t *testing.T) {
+	files := []bundle.File{
+		{Path: "a", Place: &bundle.Place{Offset: 10, Length: 100}},
+		{Path: "b", Place: &bundle.Place{Offset: 10, Length: 40, Skip: 7}},
+		{Path: "none"},
+	}
+	spans, unplaced := spansOf(files, 0)
+	assert.Equal(t, []bundle.File{{Path: "none"}}, unplaced)
+	assert.Equal(t, []span{{10, 100, files[:2]}}, spans)
+}
