@@ -19,7 +19,7 @@ const defaultRangeSize = 8 << 20
 type transfers struct {
 	limit   int64
 	size    int64        // bytes of a range
-	running atomic.Int64 // requests that read content; what is not read ahead never waits for another
+	running atomic.Int64 // streams that are open, each of which may have a request, and ranges that are being read ahead
 	buffers chan []byte  // nil: not made yet
 }
 
@@ -50,15 +50,20 @@ func (t *transfers) take() (buf []byte, ok bool) {
 	return buf, true
 }
 
+// room reports whether a request more, for a range that is read ahead, might run.
+func (t *transfers) room() bool { return t.running.Load() < t.limit && len(t.buffers) > 0 }
+
 // open streams an object from byte off on, n bytes or, if n is negative, to its
-// end. A large one is read in ranges, several at once as far as there is room,
-// since one connection is seldom as fast as the line.
+// end. As far as there is room a large one is read in ranges, several at once, since
+// one connection is seldom as fast as the line; else, and as long as it may be small,
+// with one request.
 func (s *session) open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
-	r := &ranged{s: s, t: s.transfers, key: key, next: off, end: -1}
+	r := &ranged{s: s, t: s.transfers, key: key, next: off, end: math.MaxInt64, mayBeSmall: n < 0}
 	if n >= 0 {
 		r.end = off + n
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.t.running.Add(1) // whoever else there is: streams never wait for each other
 	if err := r.advance(); err != nil { // tells at once if there is no such object
 		return nil, errors.Join(err, r.Close())
 	}
@@ -74,12 +79,18 @@ type ranged struct {
 	cancel context.CancelFunc
 	key    string
 	next   int64 // the first byte that no request asks for yet
-	end    int64 // of what is to be read; negative: of the object, which is not known
+	end    int64 // of what is to be read; math.MaxInt64: of the object, which is not known
+
+	mayBeSmall bool // that end is not known: nothing is read ahead before a range came
 
 	now   io.ReadCloser // nil: all was read, or err is set
 	left  int64         // bytes of now that are still to come, if the object is that long
+	got   int64         // bytes of now that came
+	cut   bool          // now has more than left, which is not wanted of it
 	ahead []*rangeAhead
 	err   error
+
+	closed bool
 }
 
 // rangeAhead is a range that is being read into memory.
@@ -93,9 +104,14 @@ type rangeAhead struct {
 
 func (r *ranged) Read(p []byte) (int, error) {
 	for r.now != nil {
+		r.shorten()
+		if r.cut {
+			p = p[:min(int64(len(p)), r.left)]
+		}
 		n, err := r.now.Read(p)
 		r.left -= int64(n)
-		if err == io.EOF {
+		r.got += int64(n)
+		if err == io.EOF || err == nil && r.cut && r.left == 0 {
 			err = r.advance()
 			r.err = err
 		}
@@ -109,6 +125,17 @@ func (r *ranged) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
+// shorten lets the stream that is being read end early, when there has come to be
+// room to read on in ranges and enough is left for that to pay.
+func (r *ranged) shorten() {
+	if r.left <= 4*r.t.size || r.mayBeSmall && r.got < r.t.size || !r.t.room() {
+		return
+	}
+	r.next -= r.left - r.t.size
+	r.left, r.cut = r.t.size, true
+	r.readAhead()
+}
+
 // advance goes to the next range; now is nil behind the last.
 func (r *ranged) advance() error {
 	begun := r.now != nil
@@ -120,58 +147,43 @@ func (r *ranged) advance() error {
 		}
 	}
 	var err error
-	switch size := r.sizeOfNext(); {
+	switch {
 	case len(r.ahead) > 0:
 		err = r.takeAhead()
-	case size == 0 && begun:
+	case r.sizeOfNext() == 0 && begun:
 		return nil
 	default:
-		err = r.openNext(size)
+		err = r.openNext(begun)
 	}
-	if err == nil && (begun || r.end >= 0) { // of an object that may be small only the first range is asked for
+	r.got, r.cut = 0, false
+	if err == nil && (begun || !r.mayBeSmall) {
 		r.readAhead()
 	}
 	return err
 }
 
 // sizeOfNext returns how long the range is that no request asks for yet.
-func (r *ranged) sizeOfNext() int64 {
-	if r.end < 0 {
-		return r.t.size
-	}
-	return min(r.t.size, r.end-r.next)
-}
+func (r *ranged) sizeOfNext() int64 { return min(r.t.size, r.end-r.next) }
 
 // openNext begins with the next range, or with all that is left where there is no
-// memory to read ahead.
-func (r *ranged) openNext(size int64) error {
+// room to read ahead or the object may be small.
+func (r *ranged) openNext(begun bool) error {
+	size := r.end - r.next
 	ask := size
-	if cap(r.t.buffers) == 0 && r.end < 0 {
-		ask, size = -1, math.MaxInt64-r.next // however much comes, it ends there
-	} else if cap(r.t.buffers) == 0 {
-		size = r.end - r.next
+	switch {
+	case (begun || !r.mayBeSmall) && r.t.room():
+		size = r.sizeOfNext()
 		ask = size
+	case r.mayBeSmall:
+		ask = -1 // however much comes, it ends there
 	}
-	r.t.running.Add(1)
 	body, err := r.s.store.Open(r.ctx, r.key, r.next, ask)
 	if err != nil {
-		r.t.running.Add(-1)
 		return err
 	}
-	r.now, r.left = running{body, r.t}, size
+	r.now, r.left = body, size
 	r.next += size
 	return nil
-}
-
-// running is a request that is counted until it is closed.
-type running struct {
-	io.ReadCloser
-	t *transfers
-}
-
-func (r running) Close() error {
-	r.t.running.Add(-1)
-	return r.ReadCloser.Close()
 }
 
 // readAhead begins to read the ranges that come next, as far as there is room.
@@ -235,6 +247,10 @@ func (b *buffered) Close() error {
 // Close ends what is being read ahead and waits for it.
 func (r *ranged) Close() error {
 	r.cancel()
+	if !r.closed {
+		r.closed = true
+		r.t.running.Add(-1)
+	}
 	for _, a := range r.ahead {
 		<-a.done
 		r.t.buffers <- a.buf

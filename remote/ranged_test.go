@@ -173,6 +173,34 @@ func TestRangesKeepTheBudget(t *testing.T) {
 	assert.Greater(t, store.begun, streams*10, "in ranges")
 }
 
+// Where other streams have all the room a large object takes one request, whether its
+// size is known or not, and what is left of it is read in ranges as soon as they end.
+func TestRangesWhenOthersEnd(t *testing.T) {
+	content := noise(1, 30*testRange)
+	for _, n := range []int64{int64(len(content)), -1} {
+		store := storeWith(t, "k", content)
+		require.NoError(t, store.Create(t.Context(), "other", bytes.NewReader([]byte(content)), -1))
+		counted, counter := storagetest.Count(store)
+		open := opener(t, counted, 2, 3)
+		other, err := open(t.Context(), "other", 0, int64(len(content)))
+		require.NoError(t, err)
+		counter.Reset()
+
+		r, err := open(t.Context(), "k", 0, n)
+		require.NoError(t, err)
+		begin := make([]byte, 10*testRange)
+		_, err = io.ReadFull(r, begin)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, counter.Reset().Open)
+
+		require.NoError(t, other.Close())
+		rest, err := io.ReadAll(r)
+		require.NoError(t, errors.Join(err, r.Close()))
+		require.Equal(t, content, string(begin)+string(rest))
+		require.GreaterOrEqual(t, counter.Reset().Open, 19, "one for each range but that which the first request still reads")
+	}
+}
+
 // An error in any range is told, once it is its turn, and for good.
 func TestRangeThatFails(t *testing.T) {
 	content := noise(1, 9*testRange)
