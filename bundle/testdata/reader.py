@@ -3,7 +3,7 @@
 
 Written from FORMAT.md and nothing else, to show that it suffices. It is not made for large
 tables: a bundle is held in memory. Needs Python 3.11 and the program zstd."""
-import datetime, hashlib, io, json, os, re, shutil, subprocess, sys, tarfile, unicodedata
+import datetime, hashlib, io, json, os, pathlib, re, shutil, subprocess, sys, tarfile, unicodedata
 
 def require(true, text):
     if not true:
@@ -23,9 +23,8 @@ def check_path(f):
     path, kind = f["path"], f["kind"]
     require(kind in ("data", "deletion-vector", "change-data", "extra", "checkpoint"), f"kind {kind}")
     if kind == "checkpoint":
-        name = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
-        pattern = rf"_delta_log/(\d{{20}}\.checkpoint\.({name}\.)?parquet|\d{{20}}\.checkpoint\.{name}\.json|_sidecars/{name}\.parquet)"
-        require(re.fullmatch(pattern, path), f"not a checkpoint's path: {path!r}")
+        is_one = r"_delta_log/(\d{20}\.checkpoint\.([\w-][\w.-]*\.(parquet|json)|parquet)|_sidecars/[\w-][\w.-]*\.parquet)"
+        require(re.fullmatch(is_one, path, re.ASCII), f"not a checkpoint's path: {path!r}")
         return f
     parts = path.split("/")
     require(0 < len(path.encode()) <= 4096 and not re.search(r"[\0\\]", path) and not re.match("[A-Za-z]:", path), f"path {path!r}")
@@ -38,11 +37,10 @@ def unpack(raw, last_name, listing):
     """The contents of the members by path, and the document that describes them."""
     mark = re.match(rb"\x5f\x2a\x4d\x18....sluice format (\d+)", raw, re.DOTALL)  # F1
     require(not mark or int(mark[1]) == 1, "a later format, this program reads 1")
-    plain = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True).stdout
-    archive = tarfile.open(fileobj=io.BytesIO(plain))
+    unpacked = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True)
+    archive = tarfile.open(fileobj=io.BytesIO(unpacked.stdout))
     members = [(m.name, archive.extractfile(m).read()) for m in archive if m.isreg() or require(False, f"{m.name} is no file")]
-    doc = parse(members[-1][1])
-    files = listing(doc)
+    files = listing(doc := parse(members[-1][1]))
     require([name for name, _ in members] == [f["path"] for f in files] + [last_name], "other members than are listed")
     return {f["path"]: checked(f, content) for f, (_, content) in zip(files, members)}, doc
 
@@ -61,8 +59,7 @@ class Store:
         self.identity = parse(self.get("sluice.json"))
         require(self.identity["encryption"] is None, "the store is encrypted")
         for name in os.listdir(os.path.join(folder, "backups")):
-            version = re.fullmatch(r"version-(\d{6}|[1-9]\d{6,})", name)
-            if version and os.path.exists(os.path.join(folder, "backups", name, "bundle.tar.zst")):
+            if (version := re.fullmatch(r"version-(\d{6}|[1-9]\d{6,})", name)) and pathlib.Path(folder, "backups", name, "bundle.tar.zst").exists():
                 self.bundles[int(version[1])] = (f"backups/{name}/bundle.tar.zst",)
             if floor := re.fullmatch(r"floor-(\d{6,})\.json", name):
                 self.floor = max(self.floor or 0, int(floor[1]))
@@ -72,15 +69,15 @@ class Store:
                     self.bundles.setdefault(first, (index["pack"], offset, size))
 
     def get(self, key, offset=0, size=1 << 62):
-        return open(os.path.join(self.folder, key), "rb").read()[offset : offset + size]
+        return pathlib.Path(self.folder, key).read_bytes()[offset : offset + size]
 
     def bundle(self, first):
         if first not in self.read:  # only the last one is kept
             contents, doc = unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)
             for name in (p["name"] for p in doc.get("parts", [])):
                 files = [f for v in doc["versions"] for f in v["files"] if f.get("part") == name]
-                lines = "".join(f"{f['size']} {f['sha256']} {f['path']}\0" for f in files)
-                require(hashlib.sha256(lines.encode()).hexdigest()[:32] == name, f"part {name} has another name")
+                lines = (f"{f['size']} {f['sha256']} {f['path']}\0" for f in files)
+                require(hashlib.sha256("".join(lines).encode()).hexdigest()[:32] == name, f"part {name} has another name")
                 part = f"version-{first:06}/part-{name}"
                 contents |= unpack(self.get(f"backups/{part}.tar.zst"), f".sluice/{part}.json", lambda _: files)[0]
             self.read = {first: (contents, doc)}
@@ -108,13 +105,11 @@ class Store:
 def put(path, content, time=None):
     """Writes a file, relative to the current folder."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    require(not os.path.exists(path) or open(path, "rb").read() == content, f"{path} has two contents")
-    with open(path, "wb") as f:
-        f.write(content)
+    require(not os.path.exists(path) or pathlib.Path(path).read_bytes() == content, f"{path} has two contents")
+    pathlib.Path(path).write_bytes(content)
     if time:
         date, fraction = re.fullmatch(r"([^.Z]+)(?:\.(\d+))?Z", time).groups()
-        seconds = int(datetime.datetime.fromisoformat(date + "+00:00").timestamp())
-        os.utime(path, ns=(seconds * 10**9 + int((fraction or "").ljust(9, "0")),) * 2)
+        os.utime(path, ns=(int(datetime.datetime.fromisoformat(date + "+00:00").timestamp()) * 10**9 + int((fraction or "").ljust(9, "0")),) * 2)
 
 def put_base(store, version):
     """Rebuilds the table at a base; returns the digest of its commit."""
@@ -137,8 +132,7 @@ def restore(store, target):
     while version <= target:
         contents, versions = store.find(version, digest)
         if not versions:
-            begins_anew = store.restart(version)
-            if begins_anew is None or begins_anew > target:
+            if (begins_anew := store.restart(version)) is None or begins_anew > target:
                 break
             begins, digest, version = begins_anew, put_base(store, begins_anew), begins_anew + 1
         for v in (v for v in versions if v["version"] <= target):
@@ -152,4 +146,4 @@ require(len(sys.argv) in (3, 4), __doc__)
 the_store = Store(os.path.abspath(sys.argv[1]))
 os.mkdir(sys.argv[2])  # fails if it is there
 os.chdir(sys.argv[2])
-print(*restore(the_store, int(sys.argv[3]) if len(sys.argv) == 4 else sys.maxsize))
+print(*restore(the_store, int([*sys.argv, sys.maxsize][3])))
