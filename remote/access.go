@@ -79,11 +79,7 @@ func (s metered) List(ctx context.Context, prefix, after string) iter.Seq2[stora
 
 func (s metered) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	s.m.put.Add(1)
-	counted := countedReader{r, &s.m.sent}
-	if in, ok := r.(storage.Resident); ok {
-		return s.creator.Create(ctx, key, countedResident{counted, in}, size)
-	}
-	return s.creator.Create(ctx, key, counted, size)
+	return s.creator.Create(ctx, key, countedReader{r, &s.m.sent}, size)
 }
 
 type meteredOverwriter struct {
@@ -115,19 +111,21 @@ func (r countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// countedResident keeps that ability.
-type countedResident struct {
-	countedReader
-	in storage.Resident
-}
-
-func (r countedResident) Resident() *io.SectionReader {
-	b := r.in.Resident()
+// Resident implements storage.Resident, if the reader does.
+func (r countedReader) Resident() *io.SectionReader {
+	in, ok := r.Reader.(storage.Resident)
+	if !ok {
+		return nil
+	}
+	b := in.Resident()
 	if b != nil {
 		r.n.Add(b.Size())
 	}
 	return b
 }
+
+// AtMost implements storage.Bounded, if the reader does.
+func (r countedReader) AtMost() int64 { return storage.SizeAtMost(r.Reader, -1) }
 
 type countedBody struct {
 	io.ReadCloser

@@ -104,7 +104,7 @@ func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.V
 // there already, of the same commit, will do: it was made of the same state.
 func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
 	key := baseKey(deltalog.Version(d.base.Version))
-	src := &packing[bundle.Base]{pack: func(w io.Writer) (bundle.Base, error) {
+	src := &packing[bundle.Base]{most: d.most(), pack: func(w io.Writer) (bundle.Base, error) {
 		return s.opts.Codec.EncodeBase(ctx, w, d.base, d.open)
 	}}
 	err := s.store.creator.Create(ctx, key, src, -1)
@@ -160,9 +160,23 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // baseDraft is a base ready to be packed. Its checkpoint and its index lie in
 // temporary files, since they are as large as the live set.
 type baseDraft struct {
-	base  bundle.Base
-	open  bundle.OpenFunc
-	temps []string
+	base    bundle.Base
+	open    bundle.OpenFunc
+	temps   []string
+	carried int64 // bytes of all files that it will hold
+}
+
+// most returns what the base cannot exceed, in bytes: some more than its files, were
+// none of them to shrink, with a header and an entry for each.
+func (d *baseDraft) most() int64 {
+	n := d.carried + d.carried/64
+	for _, f := range d.base.Files {
+		n += 4<<10 + 2*int64(len(f.Path))
+	}
+	for _, path := range d.base.Absent {
+		n += 64 + 2*int64(len(path))
+	}
+	return n + 1<<20
 }
 
 func (d *baseDraft) remove() error {

@@ -52,6 +52,7 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 	if err != nil {
 		return err
 	}
+	d.carried += c.Size
 	d.base.Modified, d.base.Operation = c.file.Modified.UTC(), c.Operation
 	d.base.Timestamp = deltalog.CommitTimestamp(c.Commit, c.file.Modified)
 	if pos.some && pos.last == v {
@@ -123,12 +124,13 @@ func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.
 // carry makes the base carry a file that the store has nowhere, or record it
 // absent if the source no longer has it and the newest version does without.
 func (s *session) carry(ctx context.Context, d *baseDraft, file liveFile, tip deltalog.Version) error {
-	_, found, err := s.fileSize(ctx, file.path)
+	size, found, err := s.fileSize(ctx, file.path)
 	if err != nil {
 		return err
 	}
 	if found {
 		d.base.Files = append(d.base.Files, bundle.File{Path: file.path, Kind: file.kind})
+		d.carried += size
 		return nil
 	}
 	if err := s.checkDead(ctx, file.path, deltalog.Version(d.base.Version), tip); err != nil {
@@ -229,7 +231,11 @@ func (d *baseDraft) temp(pattern string, write func(w io.Writer) error) (name st
 	if err = write(w); err == nil {
 		err = w.Flush()
 	}
-	return f.Name(), errors.Join(err, f.Close())
+	info, serr := f.Stat()
+	if serr == nil {
+		d.carried += info.Size()
+	}
+	return f.Name(), errors.Join(err, serr, f.Close())
 }
 
 func openTemp(name string) (io.ReadCloser, int64, error) {

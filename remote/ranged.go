@@ -63,7 +63,7 @@ func (s *session) open(ctx context.Context, key string, off, n int64) (io.ReadCl
 		r.end = off + n
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	r.t.running.Add(1) // whoever else there is: streams never wait for each other
+	r.t.running.Add(1)                  // whoever else there is: streams never wait for each other
 	if err := r.advance(); err != nil { // tells at once if there is no such object
 		return nil, errors.Join(err, r.Close())
 	}

@@ -186,5 +186,5 @@ func (s *Store) Put(ctx context.Context, key string, b []byte, _ string) (tag st
 	if err != nil {
 		return "", err
 	}
-	return "", s.fail(ctx, opPut, key, s.upload(ctx, name, stream.Bytes(b), false))
+	return "", s.fail(ctx, opPut, key, s.upload(ctx, name, stream.Bytes(b), int64(len(b)), false))
 }

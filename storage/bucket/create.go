@@ -9,6 +9,7 @@ import (
 
 	"gocloud.dev/blob"
 
+	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
@@ -17,9 +18,9 @@ const (
 	// before the first request is sent.
 	smallObject = 1 << 20
 	// partSize and parallelParts bound the memory of one Create: what is being
-	// filled and what is on its way. partSize grows only where an object of known
-	// size would need more parts than S3 allows; a stream of unknown size may
-	// therefore reach 78 GiB.
+	// filled and what is on its way. partSize grows only where an object may need
+	// more parts than S3 allows, as far as its size, or a bound of it, is known: any
+	// other may reach 78 GiB.
 	partSize      = 8 << 20
 	parallelParts = 2
 	maxParts      = 10_000
@@ -34,7 +35,7 @@ func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64)
 	if err != nil {
 		return err
 	}
-	src := stream.NewSource(ctx, r, size)
+	src, most := stream.NewSource(ctx, r, size), storage.SizeAtMost(r, size)
 	if size >= 0 && size <= smallObject {
 		b, err := io.ReadAll(src)
 		if err != nil {
@@ -42,23 +43,23 @@ func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		}
 		src = stream.NewSource(ctx, bytes.NewReader(b), size)
 	}
-	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, true))
+	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, most, true))
 }
 
 // errTorn: the driver says that it stored what it was told not to store.
 var errTorn = errors.New("the service may have stored an incomplete object")
 
-// upload stores what src yields. gocloud publishes whatever it was given before
+// upload stores what src yields, at most so many bytes (negative: unknown). gocloud publishes whatever it was given before
 // the reader failed, unless the context ends first, so a failure of src cancels
 // the context before the driver hears of it. It is always Bucket.Upload: the
 // writer of azureblob panics when a small write fails.
-func (s *Store) upload(ctx context.Context, name string, src *stream.Source, ifNotExist bool) error {
+func (s *Store) upload(ctx context.Context, name string, src *stream.Source, most int64, ifNotExist bool) error {
 	uctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	src.OnFailure(cancel)
 	err := s.bucket.Upload(uctx, name, src, &blob.WriterOptions{
 		ContentType:    "application/octet-stream",
-		BufferSize:     s.bufferSize(src.Size()),
+		BufferSize:     s.bufferSize(most),
 		MaxConcurrency: parallelParts,
 		IfNotExist:     ifNotExist,
 	})
@@ -74,7 +75,7 @@ func (s *Store) upload(ctx context.Context, name string, src *stream.Source, ifN
 	return err
 }
 
-// bufferSize returns the size of the parts of an object of size bytes
+// bufferSize returns the size of the parts of an object of at most size bytes
 // (negative: unknown). A small object gets a small buffer, since some drivers
 // allocate it whole; one byte more than the object, so that it fits one request.
 func (s *Store) bufferSize(size int64) int {

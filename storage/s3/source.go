@@ -11,8 +11,8 @@ const (
 	// minPart is the size of all parts but the last, in bytes. Services want at
 	// least 5 MiB and some want all parts alike.
 	minPart = 8 << 20
-	// maxParts is the limit of S3 for one upload. A stream of unknown size may
-	// thus reach 78 GiB; where the size is known, parts grow to fit.
+	// maxParts is the limit of S3 for one upload. A stream of which nothing is known
+	// may thus reach 78 GiB; where its size is, or a bound of it, parts grow to fit.
 	maxParts = 10_000
 	// firstRead is what Create sets aside for a stream of unknown size before
 	// it knows more; most objects are small.
@@ -25,8 +25,8 @@ var errSize = errors.New("source has another size")
 // errSourceEnded says that the source is complete.
 var errSourceEnded = errors.New("source ended")
 
-// partSize returns the size of the parts of an object of size bytes (negative:
-// unknown), at least least.
+// partSize returns the size of the parts of an object of at most size bytes
+// (negative: unknown), at least least.
 func partSize(size, least int64) int64 {
 	return max(least, (size+maxParts-1)/maxParts)
 }

@@ -47,9 +47,6 @@ func Bytes(b []byte) *Source {
 	return NewSource(context.Background(), bytes.NewReader(b), int64(len(b)))
 }
 
-// Size returns the announced number of bytes, negative if unknown.
-func (s *Source) Size() int64 { return s.size }
-
 // OnFailure has f called at the first failure, before whoever reads learns of
 // it. It replaces an earlier f.
 func (s *Source) OnFailure(f func()) {
