@@ -82,12 +82,16 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// errNotYet: nothing is missing, the store just ends below the version.
+var errNotYet = fmt.Errorf("%w: it was not pushed yet", ErrGap)
+
 // hints say what to do next; the first that matches is taken.
 var hints = []struct {
 	class error
 	hint  string
 }{
 	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder; what an abandoned copy left above the end of the store, repair removes"},
+	{errNotYet, "ask for the newest version or one below it, or push first"},
 	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},

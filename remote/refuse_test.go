@@ -200,6 +200,23 @@ func TestGap(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
+// Above the newest version nothing is missing, and nothing needs mending.
+func TestAboveTheNewestVersion(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.append("one")
+	source.mustPush(store)
+	above := deltalog.Version(2)
+	dir := filepath.Join(t.TempDir(), "new")
+	_, err := replicator(t, dir, store, &remote.Options{Target: &above}).Init(t.Context())
+	for _, err := range []error{err, storeOnly(t, store, nil).Pin(t.Context(), "later", above)} {
+		require.ErrorIs(t, err, remote.ErrGap)
+		require.ErrorContains(t, err, "not pushed yet: version 2: the newest is 1")
+		require.NotContains(t, err.Error(), "across the gap")
+	}
+	require.NoDirExists(t, dir)
+}
+
 func TestH41DamagedBundlesAreNotApplied(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")

@@ -137,6 +137,9 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 		}
 	}
 	end := segments[len(segments)-1].last
+	if newest <= end {
+		return segment{}, fmt.Errorf("%w: version %d: the newest is %d", errNotYet, int64(v), int64(end))
+	}
 	return segment{}, fmt.Errorf("%w: version %d: the versions without a gap end at %d, the newest bundle is of %d", ErrGap, int64(v), int64(end), int64(newest))
 }
 
