@@ -69,16 +69,18 @@ func (s *session) listKeys(ctx context.Context, every bool) (l listing, skipped 
 
 func byVersion(a, b object) int { return cmp.Compare(a.version, b.version) }
 
-// listInto takes in the keys with a prefix. Where packs have all bundles up to some
-// key it stops before the first bundle and returns that key, unless every is set.
+// listInto takes in the keys with a prefix. Where packs have all versions up to some
+// version it stops before the first bundle, unless every is set, and returns a key
+// behind which all lie that lead further: a pusher that lagged may have used a name
+// within a run that a pack has, for a run that ends above all packs.
 func (s *session) listInto(ctx context.Context, l *listing, prefix, after string, every bool) (skip string, err error) {
 	for info, err := range s.store.List(ctx, prefix, after) {
 		if err != nil {
 			return "", fmt.Errorf("list %s: %w", prefix, err)
 		}
 		if !every && strings.HasPrefix(info.Key, versionPrefix) {
-			if last := l.packedUpTo(); last >= 0 && last <= maxSkip {
-				return strings.TrimSuffix(bundleKey(last), bundleName), nil
+			if skip := l.packedUpTo() - maxRun; skip >= 0 && skip <= maxSkip {
+				return strings.TrimSuffix(bundleKey(skip), bundleName), nil
 			}
 			every = true
 		}
@@ -306,7 +308,8 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	if i == 0 {
 		return found, nil
 	}
-	if key, last, known := hints.bundleOf(v); known {
+	key, last, known := hints.bundleOf(v)
+	if beside := last == v && l.bundles[i-1].version > key; known && !beside { // one that the head knows nothing of may lead further
 		o, listed := find(l.bundles, key)
 		if !listed {
 			o = s.bundle(key)

@@ -174,6 +174,48 @@ func TestConsolidateOverlappingBundles(t *testing.T) {
 	}
 }
 
+// A pusher that lags may create a bundle under a name that lies among those which a
+// pack took over, and that leads further: where the pack has a run, names within it are
+// free. The nightly random simulation found it, seed 1795713164178772105: the listing
+// passed it over, so the store seemed to end before it.
+func TestRunBesideAPack(t *testing.T) {
+	source, store, lagging := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(7, 3, 100)
+	source.mustPush(lagging) // a run from 0 to 6
+	source.pushSingly(store)
+	source.churn(3, 3, 100)
+	source.mustPush(store) // a run from 7 to 9
+	source.churn(3, 3, 100)
+	hook := replicator(t, source.dir, lagging, &remote.Options{MaxVersions: 1})
+	_, err := hook.Push(t.Context()) // 7 alone
+	require.NoError(t, err)
+	source.mustPush(lagging) // a run from 8 to 12
+	require.Equal(t, 8, consolidate(t, store).Bundles)
+	key := "backups/version-000008/bundle.tar.zst"
+	require.NotContains(t, objects(t, store), key)
+	require.NoError(t, store.Create(t.Context(), key, bytes.NewReader(read(t, lagging, key)), -1))
+
+	requireSame(t, source.dir, restored(t, store))
+	pusher := replicator(t, source.dir, store, nil)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	report, err := pusher.Push(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions, "all is there")
+
+	// Retention does not take it for one whose versions are given up.
+	_, err = pusher.Base(t.Context())
+	require.NoError(t, err)
+	source.churn(1, 3, 100)
+	_, err = pusher.Push(t.Context())
+	require.NoError(t, err)
+	prune(t, store, remote.PruneOptions{KeepVersions: 2, Grace: -1, Delete: true})
+	prune(t, store, remote.PruneOptions{KeepVersions: 2, Grace: -1, Delete: true})
+	dir := restored(t, store)
+	for _, v := range []deltalog.Version{12, 13} {
+		require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
+	}
+}
+
 func TestH41Prune(t *testing.T) {
 	for name, packs := range map[string]bool{"bundles": false, "packs": true} {
 		t.Run(name, func(t *testing.T) {
