@@ -31,8 +31,8 @@ func newTransfers(o Options, size int64) *transfers {
 	return t
 }
 
-// take returns a buffer for a range if one more request may run; release and
-// running.Add(-1) give both back.
+// take returns a buffer for a range if one more request may run. The buffer goes back
+// into buffers when it was read, the place of the request when that has ended.
 func (t *transfers) take() (buf []byte, ok bool) {
 	if t.running.Add(1) > t.limit {
 		t.running.Add(-1)
@@ -63,7 +63,8 @@ func (s *session) open(ctx context.Context, key string, off, n int64) (io.ReadCl
 		r.end = off + n
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	r.t.running.Add(1)                  // whoever else there is: streams never wait for each other
+	// Whoever else there is: streams never wait for each other.
+	r.t.running.Add(1)
 	if err := r.advance(); err != nil { // tells at once if there is no such object
 		return nil, errors.Join(err, r.Close())
 	}
@@ -103,7 +104,7 @@ type rangeAhead struct {
 }
 
 func (r *ranged) Read(p []byte) (int, error) {
-	for r.now != nil {
+	for r.now != nil && len(p) > 0 {
 		r.shorten()
 		if r.cut {
 			p = p[:min(int64(len(p)), r.left)]
@@ -119,8 +120,11 @@ func (r *ranged) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		return 0, r.err
+	case r.now != nil:
+		return 0, nil // nothing was asked for
 	}
 	return 0, io.EOF
 }

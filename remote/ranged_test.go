@@ -62,6 +62,17 @@ func TestRangesMakeUpTheObject(t *testing.T) {
 	}
 }
 
+func TestRangesReadOfNothing(t *testing.T) {
+	r, err := opener(t, storeWith(t, "k", "content"), 4, 3)(t.Context(), "k", 0, -1)
+	require.NoError(t, err)
+	n, err := r.Read(nil)
+	require.Zero(t, n)
+	require.NoError(t, err)
+	got, err := io.ReadAll(r)
+	require.NoError(t, errors.Join(err, r.Close()))
+	require.Equal(t, "content", string(got))
+}
+
 // What is small takes one request, whether its size is known or not.
 func TestSmallObjectIsOneRequest(t *testing.T) {
 	store, counter := storagetest.Count(storeWith(t, "k", noise(1, testRange-1)))
