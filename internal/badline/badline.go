@@ -196,9 +196,12 @@ func (c *connection) forward(to *net.TCPConn, piece []byte, count *atomic.Int64)
 		c.close()
 		return false
 	}
+	if count != nil {
+		count.Add(int64(len(piece))) // before anybody can have it
+	}
 	n, err := to.Write(piece)
 	if count != nil {
-		count.Add(int64(n))
+		count.Add(int64(n - len(piece)))
 	}
 	return err == nil
 }
