@@ -16,9 +16,10 @@ type pace struct {
 	reading  time.Duration // for these to come
 }
 
-// whileWaiting returns how many bytes a connection carries in the time in which a
-// request waits for its answer; 0 if too little was read yet to tell.
-func (p *pace) whileWaiting() int64 {
+// worthReading returns how many bytes come sooner than the answer to one more request
+// would bring the next: twice what came while a request waited, since answers so short
+// show a line slower than it is. 0 if too little was read yet to tell.
+func (p *pace) worthReading() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.requests == 0 || p.reading <= 0 {

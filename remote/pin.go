@@ -41,7 +41,12 @@ func (s *session) pin(ctx context.Context, name string, v deltalog.Version) erro
 	if len(segments) == 0 {
 		return ErrEmptyStore
 	}
-	if _, err := segmentOf(segments, v, l.bundles[len(l.bundles)-1].version); err != nil && l.startOf(id, v) == l.start(id) {
+	h, err := s.headOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	newest := max(l.promisedBy(h), l.bundles[len(l.bundles)-1].version)
+	if _, err := segmentOf(segments, v, newest); err != nil && l.startOf(id, v) == l.start(id) {
 		return err
 	}
 	err = s.createSmall(ctx, pinKey(v, name), pinRecord{storeFormat, id.Lineage, v, name})

@@ -31,10 +31,11 @@ func newTransfers(o Options, size int64) *transfers {
 	return t
 }
 
-// take returns a buffer for a range if one more request may run. The buffer goes back
-// into buffers when it was read, the place of the request when that has ended.
-func (t *transfers) take() (buf []byte, ok bool) {
-	if t.running.Add(1) > t.limit {
+// take returns a buffer for a range if one more request may run, where so many places
+// are lent by streams that have no request. The buffer goes back into buffers when it
+// was read, the place of the request when that has ended.
+func (t *transfers) take(lent int64) (buf []byte, ok bool) {
+	if t.running.Add(1) > t.limit+lent {
 		t.running.Add(-1)
 		return nil, false
 	}
@@ -82,7 +83,7 @@ type ranged struct {
 	next   int64 // the first byte that no request asks for yet
 	end    int64 // of what is to be read; math.MaxInt64: of the object, which is not known
 
-	mayBeSmall bool // that end is not known: nothing is read ahead before a range came
+	mayBeSmall bool // end is not known: nothing is read ahead before some ranges came
 
 	now   io.ReadCloser // nil: all was read, or err is set
 	left  int64         // bytes of now that are still to come, if the object is that long
@@ -130,9 +131,10 @@ func (r *ranged) Read(p []byte) (int, error) {
 }
 
 // shorten lets the stream that is being read end early, when there has come to be
-// room to read on in ranges and enough is left for that to pay.
+// room to read on in ranges and enough is left for that to pay, or where that is not
+// known as much came.
 func (r *ranged) shorten() {
-	if r.left <= 4*r.t.size || r.mayBeSmall && r.got < r.t.size || !r.t.room() {
+	if enough := 4 * r.t.size; r.left <= enough || r.mayBeSmall && r.got < enough || !r.t.room() {
 		return
 	}
 	r.next -= r.left - r.t.size
@@ -190,10 +192,16 @@ func (r *ranged) openNext(begun bool) error {
 	return nil
 }
 
-// readAhead begins to read the ranges that come next, as far as there is room.
+// readAhead begins to read the ranges that come next, as far as there is room. A stream
+// that reads out of memory lends its place: it goes back to the store only when all
+// that it reads ahead has come.
 func (r *ranged) readAhead() {
+	lent := int64(0)
+	if _, inMemory := r.now.(*buffered); inMemory {
+		lent = 1
+	}
 	for r.sizeOfNext() > 0 {
-		buf, ok := r.t.take()
+		buf, ok := r.t.take(lent)
 		if !ok {
 			return
 		}

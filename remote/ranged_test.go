@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -147,6 +148,24 @@ func TestRangesAreReadAtOnce(t *testing.T) {
 	require.NoError(t, errors.Join(err, r.Close()))
 	require.Equal(t, content, string(got))
 	require.Equal(t, 4, store.most)
+}
+
+// A stream that reads out of memory has no request, so that another may run: with one
+// place beside it two ranges are under way all the same.
+func TestRangesOfOneStreamAlone(t *testing.T) {
+	content := noise(1, 40*testRange) // 4 s on one connection
+	far := line{storeWith(t, "k", content), 30 * time.Millisecond, 10 * testRange}
+	for concurrency, most := range map[int]time.Duration{2: 2700 * time.Millisecond, 3: 1900 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			r, err := opener(t, far, concurrency, 4)(t.Context(), "k", 0, int64(len(content)))
+			require.NoError(t, err)
+			got, err := io.ReadAll(r)
+			require.NoError(t, errors.Join(err, r.Close()))
+			require.Equal(t, content, string(got))
+			require.Less(t, time.Since(begin), most, "%d at once", concurrency)
+		})
+	}
 }
 
 // All streams of a call together have no more requests under way than Concurrency,

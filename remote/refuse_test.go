@@ -217,6 +217,24 @@ func TestAboveTheNewestVersion(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
+// A version that was pushed and lost is not one that was not pushed yet.
+func TestAboveALostEnd(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 5 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	for _, v := range []string{"000003", "000004"} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/version-"+v+"/bundle.tar.zst"))
+	}
+	lost := deltalog.Version(4)
+	_, err := replicator(t, filepath.Join(t.TempDir(), "new"), store, &remote.Options{Target: &lost}).Init(t.Context())
+	for _, err := range []error{err, storeOnly(t, store, nil).Pin(t.Context(), "later", lost)} {
+		require.ErrorIs(t, err, remote.ErrGap)
+		require.ErrorContains(t, err, "end at 2, the newest that there is or was is 4")
+	}
+}
+
 func TestH41DamagedBundlesAreNotApplied(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	source.append("zero")

@@ -203,7 +203,7 @@ func (s *session) hasFile(ctx context.Context, table LogApplier, want bundle.Fil
 // stageFiles stages files out of one object, that of in: in few ranges if their places are
 // right, else by reading all of it.
 func (s *session) stageFiles(ctx context.Context, st *staging, o object, in bundle.IndexEntry, files []bundle.File) error {
-	spans, unplaced := spansOf(files, s.pace.whileWaiting())
+	spans, unplaced := spansOf(files, s.pace.worthReading())
 	for _, f := range unplaced {
 		if f.Size == 0 {
 			if err := st.put(ctx, bundle.Member{Path: f.Path}, bytes.NewReader(nil)); err != nil {

@@ -24,7 +24,7 @@ const (
 )
 
 // skips reports whether to read over a hole, with others before it that make so many
-// bytes. quick is what a connection carries while a request waits.
+// bytes. quick is up to which size that is faster than one more request, see pace.
 func skips(hole, others, wanted, quick int64) bool {
 	all := others + hole
 	return hole <= smallHole || hole <= largeHole && (all <= wanted/4 || hole <= quick && all <= 3*wanted)
@@ -35,10 +35,12 @@ func skips(hole, others, wanted, quick int64) bool {
 func spansOf(files []bundle.File, quick int64) (spans []span, unplaced []bundle.File) {
 	files = slices.Clone(files)
 	slices.SortStableFunc(files, func(a, b bundle.File) int { return cmp.Compare(offset(a), offset(b)) })
-	wanted, holes := int64(0), int64(0)
+	wanted, holes, upTo := int64(0), int64(0), int64(0)
 	for _, f := range files {
-		if f.Place != nil {
-			wanted += f.Place.Length
+		if f.Place != nil { // small files share frames, which count once
+			end := f.Place.Offset + f.Place.Length
+			wanted += max(0, end-max(f.Place.Offset, upTo))
+			upTo = max(upTo, end)
 		}
 	}
 	for _, f := range files {

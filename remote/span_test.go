@@ -2,6 +2,7 @@ package remote
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,6 +17,22 @@ func row(n int64, holes ...int64) []bundle.File {
 	for i, hole := range holes {
 		files = append(files, bundle.File{Path: fmt.Sprint(i + 1), Place: &bundle.Place{Offset: end + hole, Length: n}})
 		end += hole + n
+	}
+	return files
+}
+
+// shared makes files that lie in one frame of so many bytes.
+func shared(files int, frame int64) []bundle.File {
+	all := make([]bundle.File, files)
+	for i := range all {
+		all[i] = bundle.File{Path: fmt.Sprint(i), Place: &bundle.Place{Length: frame, Skip: int64(i) * 100}}
+	}
+	return all
+}
+
+func shift(files []bundle.File, by int64) []bundle.File {
+	for _, f := range files {
+		f.Place.Offset += by
 	}
 	return files
 }
@@ -37,6 +54,7 @@ func TestSpans(t *testing.T) {
 		{"more than it carries", row(mib, 700*kib, 700*kib), 700*kib - 1, [][2]int64{{0, 2*mib + 700*kib}, {2*mib + 1400*kib, mib}}},
 		{"a quick line, and a hole that is too large", row(mib, mib+1), 1 << 40, [][2]int64{{0, mib}, {2*mib + 1, mib}}},
 		{"a quick line, three quarters of it holes", row(256*kib, mib, mib-512*kib), 1 << 40, [][2]int64{{0, 2*mib + 256*kib}}},
+		{"files that share frames, which are wanted once", slices.Concat(shared(100, 16*kib), shift(shared(100, 16*kib), mib)), 1 << 40, [][2]int64{{0, 16 * kib}, {mib, 16 * kib}}},
 		{"a quick line, and little is wanted", row(100*kib, mib, mib), 1 << 40, [][2]int64{{0, 100 * kib}, {mib + 100*kib, 100 * kib}, {2*mib + 200*kib, 100 * kib}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

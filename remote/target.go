@@ -60,7 +60,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if len(segments) == 0 {
 		return nil, fmt.Errorf("%w: version %d, with which the history begins", ErrGap, int64(start))
 	}
-	target, in, err := s.target(ctx, l, segments)
+	target, in, err := s.target(ctx, l, segments, l.promisedBy(h))
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +107,12 @@ func (s *session) checkEnd(ctx context.Context, end, promised deltalog.Version) 
 }
 
 // target returns the version that the options ask for and the segment it lies in.
-func (s *session) target(ctx context.Context, l listing, segments []segment) (deltalog.Version, segment, error) {
+// promised is up to which version all must be there.
+func (s *session) target(ctx context.Context, l listing, segments []segment, promised deltalog.Version) (deltalog.Version, segment, error) {
 	last := segments[len(segments)-1]
 	switch {
 	case s.opts.Target != nil:
-		in, err := segmentOf(segments, *s.opts.Target, l.bundles[len(l.bundles)-1].version)
+		in, err := segmentOf(segments, *s.opts.Target, max(promised, l.bundles[len(l.bundles)-1].version))
 		return *s.opts.Target, in, err
 	case !s.opts.TargetTime.IsZero():
 		v, err := s.versionAt(ctx, l, segments, s.opts.TargetTime)
@@ -124,7 +125,8 @@ func (s *session) target(ctx context.Context, l listing, segments []segment) (de
 	return last.last, last, nil
 }
 
-// segmentOf returns the segment that holds v.
+// segmentOf returns the segment that holds v. newest is the newest version that the
+// store has, be it above a gap, or is known to have had.
 func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) {
 	for i, in := range segments {
 		switch {
@@ -140,7 +142,7 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 	if newest <= end {
 		return segment{}, fmt.Errorf("%w: version %d: the newest is %d", errNotYet, int64(v), int64(end))
 	}
-	return segment{}, fmt.Errorf("%w: version %d: the versions without a gap end at %d, the newest bundle is of %d", ErrGap, int64(v), int64(end), int64(newest))
+	return segment{}, fmt.Errorf("%w: version %d: the versions without a gap end at %d, the newest that there is or was is %d", ErrGap, int64(v), int64(end), int64(newest))
 }
 
 // versionAt returns the newest version that is not newer than t, as Delta

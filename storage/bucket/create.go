@@ -28,7 +28,7 @@ const (
 	defaultMinBuffer = 256 << 10
 )
 
-// Create is Creator.Create. It holds about 24 MiB for a large object. If r
+// Create is Creator.Create. It holds three parts, about 24 MiB, of a large object. If r
 // blocks, it returns only when that Read does: it never leaves r in use.
 func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	name, err := s.begin(ctx, opCreate, key)
@@ -49,10 +49,10 @@ func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64)
 // errTorn: the driver says that it stored what it was told not to store.
 var errTorn = errors.New("the service may have stored an incomplete object")
 
-// upload stores what src yields, at most so many bytes (negative: unknown). gocloud publishes whatever it was given before
-// the reader failed, unless the context ends first, so a failure of src cancels
-// the context before the driver hears of it. It is always Bucket.Upload: the
-// writer of azureblob panics when a small write fails.
+// upload stores what src yields, at most so many bytes (negative: unknown). gocloud
+// publishes whatever it was given before the reader failed, unless the context ends
+// first, so a failure of src cancels the context before the driver hears of it. It is
+// always Bucket.Upload: the writer of azureblob panics when a small write fails.
 func (s *Store) upload(ctx context.Context, name string, src *stream.Source, most int64, ifNotExist bool) error {
 	uctx, cancel := context.WithCancel(ctx)
 	defer cancel()
