@@ -99,10 +99,14 @@ func (p *Pond) recordVersion(ctx context.Context, seq int64, v deltalog.Version)
 		if err != nil {
 			return false, err
 		}
-		if txn.Version == nil { // else a copy of this pond went its own way, and made v
+		switch {
+		case txn.Version == nil:
 			txn.State, txn.Version, txn.Error = Committed, &v, ""
 			return false, p.record(txn)
+		case *txn.Version == v: // recorded by itself, since missing looked
+			return false, nil
 		}
+		// A copy of this pond went its own way, and made v.
 	}
 	txn := &Txn{Seq: seq, Version: &v, State: Committed, What: info.What, Time: made.UTC()}
 	if info.TxnSeq > 0 {
