@@ -2,7 +2,9 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -214,6 +216,48 @@ func TestRunBesideAPack(t *testing.T) {
 	for _, v := range []deltalog.Version{12, 13} {
 		require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
 	}
+}
+
+// lists is a store that notes behind which keys listings begin.
+type lists struct {
+	storage.Store
+	after []string
+}
+
+func (s *lists) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Info, error] {
+	s.after = append(s.after, after)
+	return s.Store.List(ctx, prefix, after)
+}
+
+// TestListingSkipsWhatPacksHave: all but the last 4,096 versions, and the bases among
+// them are still known, from the index.
+func TestListingSkipsWhatPacksHave(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("first")
+	for range 30 { // below what is skipped
+		source.append("x")
+	}
+	source.mustPush(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	for range 4200 {
+		source.commit(action{"txn": map[string]any{"appId": "a", "version": source.next}})
+	}
+	source.mustPush(store)
+	require.Equal(t, 1, consolidate(t, store).Packs)
+	source.append("behind the pack")
+	source.mustPush(store)
+
+	seen := &lists{Store: store}
+	target := deltalog.Version(30)
+	dir, report := initLive(t, seen, remote.Options{Target: &target, Durability: remote.DurabilityRelaxed})
+	require.Equal(t, target, *report.Base)
+	require.Equal(t, liveFiles(t, source.dir, target), liveFiles(t, dir, target))
+	require.Contains(t, seen.after, "backups/version-000134", "4,096 below the last version of the pack, 4,230")
+
+	report, err = replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Durability: remote.DurabilityRelaxed}).Init(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, source.next-1, report.Last)
 }
 
 func TestH41Prune(t *testing.T) {

@@ -15,9 +15,9 @@ type span struct {
 
 // What nobody wants is read, rather than asking twice: up to smallHole bytes between
 // two files in any case; up to largeHole as long as all holes together are no more
-// than a quarter of what is wanted; and, where reading on is faster than one more
-// request, as long as they are no more than three times that: bytes may cost money,
-// and others may need the line.
+// than a quarter of what is wanted, and where reading on is faster than one more
+// request no more than three times of it: bytes may cost money, and others may need
+// the line.
 const (
 	smallHole = 64 << 10
 	largeHole = 1 << 20
