@@ -45,11 +45,12 @@ func checkHeader(h *tar.Header) error {
 // archive reads the tar inside a bundle, and only what FORMAT.md allows of the
 // many things that archive/tar understands.
 type archive struct {
-	raw    *counter
-	left   int64  // of the current member's content
-	end    int64  // where the current member ends, its padding included
-	blocks []byte // buffer for what stands before a content
-	canon  []byte // buffer for what we would write there
+	raw     *counter
+	left    int64           // of the current member's content
+	end     int64           // where the current member ends, its padding included
+	blocks  []byte          // buffer for what stands before a content
+	canon   []byte          // buffer for what we would write there
+	padding [blockSize]byte // buffer for what stands behind it
 }
 
 func newArchive(r io.Reader) *archive { return &archive{raw: &counter{r: r}} }
@@ -86,8 +87,7 @@ func (a *archive) skipPadding() error {
 	if a.left > 0 {
 		return fmt.Errorf("a member was not read to its end: %w", io.ErrUnexpectedEOF)
 	}
-	var block [blockSize]byte
-	_, err := io.ReadFull(a.raw, block[:a.end-a.raw.n])
+	_, err := io.ReadFull(a.raw, a.padding[:a.end-a.raw.n])
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

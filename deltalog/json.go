@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,9 @@ const maxAction = 64 << 20
 // firstRead is how many bytes of a log file are read first: most commits as a
 // whole. The decoder has a buffer of its own, that grows with the actions.
 const firstRead = 8 << 10
+
+// readers are for reading commits.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, firstRead) }}
 
 // counted counts what is read and remembers why reading failed.
 type counted struct {
@@ -65,7 +69,12 @@ func eachValue(r io.Reader, f func(raw []byte) error) error {
 
 func eachValueUpTo(maxValue int64, r io.Reader, f func(raw []byte) error) error {
 	src := &counted{r: r}
-	in := bufio.NewReaderSize(src, firstRead)
+	in := readers.Get().(*bufio.Reader)
+	in.Reset(src)
+	defer func() {
+		in.Reset(nil)
+		readers.Put(in)
+	}()
 	if mark, err := in.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
 		if _, err := in.Discard(3); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -160,16 +159,17 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // baseDraft is a base ready to be packed. Its checkpoint and its index lie in
 // temporary files, since they are as large as the live set.
 type baseDraft struct {
-	base    bundle.Base
-	open    bundle.OpenFunc
-	temps   []string
-	carried int64 // bytes of all files that it will hold
+	base              bundle.Base
+	open              bundle.OpenFunc
+	checkpoint, index temporary
+	carried           int64 // bytes of all other files that it will hold
 }
 
 // most returns what the base cannot exceed, in bytes: some more than its files, were
 // none of them to shrink, with a header and an entry for each.
 func (d *baseDraft) most() int64 {
-	n := d.carried + d.carried/64
+	n := d.carried + d.checkpoint.size + d.index.size
+	n += n / 64
 	for _, f := range d.base.Files {
 		n += 4<<10 + 2*int64(len(f.Path))
 	}
@@ -180,9 +180,5 @@ func (d *baseDraft) most() int64 {
 }
 
 func (d *baseDraft) remove() error {
-	var err error
-	for _, name := range d.temps {
-		err = errors.Join(err, os.Remove(name))
-	}
-	return err
+	return errors.Join(d.checkpoint.remove(), d.index.remove())
 }

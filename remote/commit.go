@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,12 @@ import (
 type localCommit struct {
 	*deltalog.Commit
 	file deltalog.CommitFile // closed; for its size and time
+	raw  []byte              // nil if it is larger than keptCommit
 }
+
+// keptCommit is up to how many bytes a commit is kept from when it is planned to when
+// it is packed. Opening a small file takes longer than reading it.
+const keptCommit = 64 << 10
 
 // scanLocal reads the commit of version v and refuses what cannot be
 // replicated.
@@ -26,7 +32,12 @@ func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommi
 	if err != nil {
 		return localCommit{}, err
 	}
-	c, err := deltalog.ScanCommit(f)
+	r, raw := io.Reader(f), &bytes.Buffer{}
+	if f.Size <= keptCommit {
+		raw.Grow(int(f.Size))
+		r = io.TeeReader(f, raw)
+	}
+	c, err := deltalog.ScanCommit(r)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -36,7 +47,7 @@ func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommi
 	if err == nil && c.Size != f.Size {
 		err = fmt.Errorf("%w: commit is %d bytes long, %d were read", ErrCorrupt, f.Size, c.Size)
 	}
-	return localCommit{c, *f}, err
+	return localCommit{c, *f, raw.Bytes()}, err
 }
 
 func checkProtocol(c *deltalog.Commit) error {

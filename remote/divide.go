@@ -190,7 +190,7 @@ func (d *division) upload(ctx context.Context, files []bundle.File) error {
 	key := partKey(d.key(), name)
 	src := &packing[bundle.Part]{portion: d.portion, stands: size}
 	src.pack = func(w io.Writer) (bundle.Part, error) {
-		return d.opts.Codec.EncodePart(ctx, w, part, d.opener(src.reading))
+		return d.opts.Codec.EncodePart(ctx, w, part, d.opener(nil, src.reading))
 	}
 	err := d.store.creator.Create(ctx, key, src, -1)
 	if cerr := src.Close(); err == nil {

@@ -9,6 +9,8 @@ import (
 	"iter"
 	"os"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/internal/extsort"
@@ -26,21 +28,19 @@ func (s *session) draftBase(ctx context.Context, state *deltalog.Snapshot, pos *
 	if err := s.draftCommit(ctx, d, pos, v); err != nil {
 		return nil, err
 	}
-	checkpoint, err := s.draftCheckpoint(ctx, d, state)
-	if err != nil {
+	both, bctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return s.draftCheckpoint(bctx, d, state) })
+	both.Go(func() error { return s.draftIndex(bctx, d, state, pos, tip) })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
-	index, err := s.draftIndex(ctx, d, state, pos, tip)
-	if err != nil {
-		return nil, err
-	}
-	table := s.opener(func() *portion { return nil })
+	table := s.opener(nil, func() *portion { return nil })
 	d.open = func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		switch path {
 		case bundle.IndexPath(int64(v)):
-			return openTemp(index)
+			return d.index.open()
 		case d.base.Checkpoint[0].Path:
-			return openTemp(checkpoint)
+			return d.checkpoint.open()
 		}
 		return table(ctx, path)
 	}
@@ -65,36 +65,35 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 }
 
 // draftCheckpoint writes the checkpoint to a temporary file.
-func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *deltalog.Snapshot) (name string, err error) {
-	name, err = d.temp("sluice-checkpoint-", func(w io.Writer) error {
-		_, err := state.WriteCheckpoint(w)
-		return err
-	})
+func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *deltalog.Snapshot) error {
 	path := fmt.Sprintf("%s/%s.checkpoint.parquet", deltalog.LogDir, deltalog.Version(d.base.Version))
 	d.base.Checkpoint = []bundle.File{{Path: path, Kind: bundle.KindCheckpoint}}
-	return name, errors.Join(err, ctx.Err())
+	return d.checkpoint.write("sluice-checkpoint-", func(w io.Writer) error {
+		_, err := state.WriteCheckpoint(w)
+		return errors.Join(err, ctx.Err())
+	})
 }
 
 // draftIndex writes the index of all live files that some object has to a
 // temporary file, and notes those that none has as to be carried.
-func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.Snapshot, pos *position, tip deltalog.Version) (name string, err error) {
+func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.Snapshot, pos *position, tip deltalog.Version) (err error) {
 	live, stored, index := extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, "")
 	defer func() { err = errors.Join(err, live.Close(), stored.Close(), index.Close()) }()
 	if err := s.addLive(ctx, live, state); err != nil {
-		return "", err
+		return err
 	}
 	if pos.some {
 		if err := s.addStored(ctx, stored, pos.last); err != nil {
-			return "", err
+			return err
 		}
 	}
 	for file, err := range join(live, stored) {
 		if err != nil {
-			return "", err
+			return err
 		}
 		if file.stored == nil {
 			if err := s.carry(ctx, d, file, tip); err != nil {
-				return "", err
+				return err
 			}
 			continue
 		}
@@ -102,13 +101,13 @@ func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.
 		d.base.Live.Bytes += file.stored.Size
 		line, err := bundle.AppendIndex(nil, *file.stored)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if err := index.Add(indexKey(*file.stored), line); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return d.temp("sluice-index-", func(w io.Writer) error {
+	return d.index.write("sluice-index-", func(w io.Writer) error {
 		for record, err := range index.Sorted() {
 			if err != nil {
 				return err
@@ -220,32 +219,41 @@ func join(live, stored *extsort.Sorter) iter.Seq2[liveFile, error] {
 	}
 }
 
-// temp writes a temporary file, which remove removes.
-func (d *baseDraft) temp(pattern string, write func(w io.Writer) error) (name string, err error) {
+// temporary is a temporary file, empty until it is written.
+type temporary struct {
+	name string
+	size int64 // bytes
+}
+
+func (t *temporary) write(pattern string, write func(w io.Writer) error) error {
 	f, err := os.CreateTemp("", pattern)
 	if err != nil {
-		return "", err
+		return err
 	}
-	d.temps = append(d.temps, f.Name())
+	t.name = f.Name()
 	w := bufio.NewWriterSize(f, 64<<10)
 	if err = write(w); err == nil {
 		err = w.Flush()
 	}
 	info, serr := f.Stat()
 	if serr == nil {
-		d.carried += info.Size()
+		t.size = info.Size()
 	}
-	return f.Name(), errors.Join(err, serr, f.Close())
+	return errors.Join(err, serr, f.Close())
 }
 
-func openTemp(name string) (io.ReadCloser, int64, error) {
-	f, err := os.Open(name)
+func (t *temporary) open() (io.ReadCloser, int64, error) {
+	f, err := os.Open(t.name)
 	if err != nil {
 		return nil, 0, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
+	return f, t.size, nil
+}
+
+// remove removes the file, if it was made.
+func (t *temporary) remove() error {
+	if t.name == "" {
+		return nil
 	}
-	return f, info.Size(), nil
+	return os.Remove(t.name)
 }

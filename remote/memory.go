@@ -20,5 +20,8 @@ func (s *session) uploadMemory(p *plan) int64 {
 	if p.size <= s.packedInMemory() {
 		need = 2*p.size + packerMemory // some drivers hold a copy, to send it again
 	}
+	for _, v := range p.versions {
+		need += int64(len(v.commit))
+	}
 	return min(need, s.opts.Memory)
 }

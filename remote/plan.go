@@ -37,6 +37,7 @@ type plan struct {
 type versionPlan struct {
 	bundle.Version
 	digest bundle.Digest // that the commit had when it was planned
+	commit []byte        // its bytes; nil if it is large, or they are in the store
 	size   int64
 	before position // to plan it again
 }
@@ -78,6 +79,21 @@ func (p *plan) add(v *versionPlan) {
 	}
 	p.versions = append(p.versions, v)
 	p.size += v.size
+}
+
+// commit returns the bytes of the commit of version v, nil if they were not kept.
+func (p *plan) commit(v deltalog.Version) []byte {
+	if p == nil || v < p.first() || v > p.last() {
+		return nil
+	}
+	return p.versions[v-p.first()].commit
+}
+
+// forgetCommits frees what packing p needed.
+func (p *plan) forgetCommits() {
+	for _, v := range p.versions {
+		v.commit = nil
+	}
 }
 
 func (p *plan) manifest(w bundle.Writer) bundle.Manifest {
@@ -146,7 +162,7 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 	if err != nil {
 		return nil, err
 	}
-	p := &versionPlan{digest: c.SHA256, size: c.Size, before: *pos, Version: bundle.Version{
+	p := &versionPlan{digest: c.SHA256, commit: c.raw, size: c.Size, before: *pos, Version: bundle.Version{
 		Version:   int64(v),
 		Commit:    bundle.File{Path: v.CommitPath()},
 		Modified:  c.file.Modified.UTC(),

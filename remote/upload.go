@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, er
 	src, free, err := s.newSource(ctx, p)
 	if err == nil {
 		defer free()
+		defer p.forgetCommits()
 		err = s.store.creator.Create(ctx, key, src, src.size())
 		if cerr := src.Close(); err == nil {
 			err = cerr
@@ -156,7 +158,7 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest] {
 	src := &packing[bundle.Manifest]{portion: p.portion, stands: p.size}
 	src.pack = func(w io.Writer) (bundle.Manifest, error) {
-		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener(src.reading))
+		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener(p, src.reading))
 		if err != nil {
 			return bundle.Manifest{}, err
 		}
@@ -170,14 +172,17 @@ func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest]
 	return src
 }
 
-// opener opens the members of bundles in the table. What is read of them counts as
-// of, unless that returns nil.
-func (s *session) opener(of func() *portion) bundle.OpenFunc {
+// opener opens members of bundles and bases: commits that p has, if there is a plan,
+// and all else in the table. What is read of them counts as of, unless that returns nil.
+func (s *session) opener(p *plan, of func() *portion) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		v, isCommit := deltalog.ParseCommitPath(path)
 		if !isCommit {
 			f, size, err := s.table.OpenFile(ctx, path)
 			return watchedFile{watched{f, s, of()}, f}, size, err
+		}
+		if raw := p.commit(v); raw != nil {
+			return io.NopCloser(watched{bytes.NewReader(raw), s, of()}), int64(len(raw)), nil
 		}
 		f, err := s.table.OpenCommit(ctx, v)
 		if err != nil {
