@@ -109,7 +109,7 @@ func (s *session) storedVersion(ctx context.Context, v deltalog.Version) (bundle
 // listedVersion does that for a listing; missing is the error if none has it.
 func (s *session) listedVersion(ctx context.Context, l listing, v deltalog.Version, missing error) (bundle.Version, error) {
 	i, _ := search(l.bundles, v+1)
-	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
+	for _, o := range slices.Backward(l.bundles[:i]) {
 		if o.version <= v-maxRun {
 			break
 		}

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/internal/extsort"
@@ -193,6 +195,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			found = append(found, o)
 		}
 	}
+	var below []object
 	for _, o := range every.bundles {
 		if h != nil && o.version > h.Version {
 			continue // a pusher that goes by this head would fill the name again
@@ -200,8 +203,15 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 		if packed, inPack := s.packs[o.version]; inPack {
 			add(packed.ModTime, o)
 		} else if o.version < floor && !n.bundles[o.version] {
-			add(l.givenUp(o.version), o)
+			below = append(below, o)
 		}
+	}
+	below, err = s.endingBy(ctx, below, n.end)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range below {
+		add(l.givenUp(o.version), o)
 	}
 	for _, o := range every.bases {
 		if o.version < floor && !n.bases[o.version] {
@@ -225,6 +235,39 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 		}
 	}
 	return found, nil
+}
+
+// endingBy returns the bundles that lead no further than to version end. A pusher that
+// lagged may have stored a run far below the end which leads beyond it and of which
+// nothing tells as long as no head does: that is not garbage, whatever its name. One
+// that cannot be read leads nowhere.
+func (s *session) endingBy(ctx context.Context, bundles []object, end deltalog.Version) ([]object, error) {
+	further := make([]bool, len(bundles))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(peeksAhead)
+	for i, o := range bundles {
+		if o.version <= end-maxRun {
+			continue
+		}
+		group.Go(func() error {
+			m, err := s.peek(ctx, o)
+			if errors.Is(err, ErrCorrupt) {
+				return nil
+			}
+			further[i] = err == nil && m.Versions[len(m.Versions)-1].Version > int64(end)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var done []object
+	for i, o := range bundles {
+		if !further[i] {
+			done = append(done, o)
+		}
+	}
+	return done, nil
 }
 
 // partIsGarbage reports whether a part is of no use any more, and since when. One

@@ -218,6 +218,33 @@ func TestRunBesideAPack(t *testing.T) {
 	}
 }
 
+// A run that a lagging pusher stored more than 64 bundles below the end, and that leads
+// beyond it, is known to a head alone. Without one retention must not take it for given
+// up.
+func TestPruneLeavesARunThatLeadsFurther(t *testing.T) {
+	source, store, lagging := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(1, 3, 100)
+	source.mustPush(lagging)
+	source.churn(2, 3, 100)
+	source.mustPush(store) // a run from 0 to 2
+	source.churn(80, 3, 100)
+	source.pushSingly(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	source.churn(4, 3, 100)
+	source.mustPush(lagging) // a run from 1 to 86
+	copyObject(t, lagging, store, "backups/version-000001/bundle.tar.zst")
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+
+	opts := remote.PruneOptions{KeepVersions: 1, Grace: -1, Delete: true}
+	require.Len(t, prune(t, store, opts).Keys, 78, "the run from 0 to 2, and 3 to 79: the base refers to the others")
+	report, err := replicator(t, source.dir, store, nil).Push(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, report.Versions, "all is there")
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 86), liveFiles(t, dir, 86))
+}
+
 // lists is a store that notes behind which keys listings begin.
 type lists struct {
 	storage.Store
