@@ -15,14 +15,14 @@ import (
 type IndexEntry struct {
 	File
 	// Version is the number in the key of the object that holds the file: a
-	// bundle, or a base if InBase is set.
-	// With Part it is a part of that bundle.
+	// bundle, a base if InBase is set, or with Part that part, which the bundle
+	// of this version need not name.
 	Version int64 `json:"version"`
 	InBase  bool  `json:"in_base,omitempty"`
 }
 
 // Compare orders entries as an index does: by Version, those in the bundle
-// before those in its parts, by name, before those in the base, then by path in byte
+// before those in parts, by name, before those in the base, then by path in byte
 // order.
 func (e IndexEntry) Compare(f IndexEntry) int {
 	inBase := 0

@@ -18,13 +18,13 @@ type PartRef struct {
 	Size int64  `json:"size"` // bytes of the object
 }
 
-// Part describes an object that holds some of the files of a bundle which would
-// be too large alone. It is created before the bundle, so that a push which is cut
+// Part describes an object that holds some of the files of a bundle or a base which
+// would be too large alone. It is created before that, so that a push which is cut
 // off finds it again: its name is made of what it holds.
 type Part struct {
 	Format int    `json:"format"`
 	Writer Writer `json:"writer"`
-	// Version is the one in the key of the bundle.
+	// Version is the one in the key of the bundle or base.
 	Version int64 `json:"version"`
 	// Modified is the modification time of the members, UTC.
 	Modified time.Time `json:"modified"`

@@ -124,9 +124,6 @@ func (r countedReader) Resident() *io.SectionReader {
 	return b
 }
 
-// AtMost implements storage.Bounded, if the reader does.
-func (r countedReader) AtMost() int64 { return storage.SizeAtMost(r.Reader, -1) }
-
 type countedBody struct {
 	io.ReadCloser
 	n *atomic.Int64

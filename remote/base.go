@@ -70,6 +70,20 @@ func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.V
 	if s.store.creator == nil {
 		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
 	}
+	if !pos.some || pos.last < v { // what a push that was cut off has taken need not be taken again
+		commit, err := hashLocal(ctx, s.table, v)
+		if err != nil {
+			return err
+		}
+		there, size, err := s.sameBase(ctx, v, commit)
+		if err == nil {
+			s.tookBase(pos, there, size)
+			return nil
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return at(v, baseKey(v), err)
+		}
+	}
 	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
 	if err != nil {
 		return at(v, "", err)
@@ -88,22 +102,28 @@ func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.V
 	if err != nil {
 		return at(v, baseKey(v), err)
 	}
-	pos.base = sinceBase{Version: &v, Size: size, Live: draft.base.Live.Bytes}
+	s.tookBase(pos, draft.base, size)
+	return nil
+}
+
+// tookBase notes that the store has a base, an object of size bytes.
+func (s *session) tookBase(pos *position, b bundle.Base, size int64) {
+	v := deltalog.Version(b.Version)
+	pos.base = sinceBase{Version: &v, Size: size, Live: b.Live.Bytes}
 	pos.mend = true
 	s.catalog = nil // the next base begins where this one ends
 	s.mu.Lock()
 	s.report.Base = &v
-	s.report.Absent += len(draft.base.Absent)
+	s.report.Absent += len(b.Absent)
 	s.mu.Unlock()
-	s.log.Info("took base", logVersion, v, "files", draft.base.Live.Files, "size", size)
-	return nil
+	s.log.Info("took base", logVersion, v, "files", b.Live.Files, "size", size)
 }
 
 // createBase uploads a base and returns its size and what it says. One that is
 // there already, of the same commit, will do: it was made of the same state.
 func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
 	key := baseKey(deltalog.Version(d.base.Version))
-	src := &packing[bundle.Base]{most: d.most(), pack: func(w io.Writer) (bundle.Base, error) {
+	src := &packing[bundle.Base]{pack: func(w io.Writer) (bundle.Base, error) {
 		return s.opts.Codec.EncodeBase(ctx, w, d.base, d.open)
 	}}
 	err := s.store.creator.Create(ctx, key, src, -1)
@@ -111,7 +131,15 @@ func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
 		err = cerr
 	}
 	if errors.Is(err, storage.ErrExists) {
-		return s.sameBase(ctx, d, src)
+		ours, err := src.finished()
+		if err != nil {
+			return 0, err
+		}
+		theirs, size, err := s.sameBase(ctx, deltalog.Version(d.base.Version), ours.Commit.SHA256)
+		if err == nil {
+			d.base = theirs
+		}
+		return size, err
 	}
 	if err != nil {
 		return 0, err
@@ -120,29 +148,21 @@ func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
 	return src.sent, nil
 }
 
-func (s *session) sameBase(ctx context.Context, d *baseDraft, src *packing[bundle.Base]) (int64, error) {
-	ours, err := src.finished()
-	if err != nil {
-		return 0, err
-	}
-	v := deltalog.Version(d.base.Version)
+// sameBase reads the base of version v to its end, which must be of this commit.
+func (s *session) sameBase(ctx context.Context, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
-		return 0, err
+		return b, 0, err
 	}
 	counted := &countingReader{r: r}
-	theirs, err := s.opts.Codec.DecodeBase(ctx, counted, discarded)
+	b, err = s.opts.Codec.DecodeBase(ctx, counted, discarded)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
-		return 0, err
+	if err == nil && commit != b.Commit.SHA256 {
+		err = diverged(v, commit, b.Commit.SHA256)
 	}
-	if ours.Commit.SHA256 != theirs.Commit.SHA256 {
-		return 0, diverged(v, ours.Commit.SHA256, theirs.Commit.SHA256)
-	}
-	d.base = theirs
-	return counted.n, nil
+	return b, counted.n, err
 }
 
 type countingReader struct {
@@ -162,21 +182,7 @@ type baseDraft struct {
 	base              bundle.Base
 	open              bundle.OpenFunc
 	checkpoint, index temporary
-	carried           int64 // bytes of all other files that it will hold
-}
-
-// most returns what the base cannot exceed, in bytes: some more than its files, were
-// none of them to shrink, with a header and an entry for each.
-func (d *baseDraft) most() int64 {
-	n := d.carried + d.checkpoint.size + d.index.size
-	n += n / 64
-	for _, f := range d.base.Files {
-		n += 4<<10 + 2*int64(len(f.Path))
-	}
-	for _, path := range d.base.Absent {
-		n += 64 + 2*int64(len(path))
-	}
-	return n + 1<<20
+	carried           int64 // bytes of base.Files
 }
 
 func (d *baseDraft) remove() error {

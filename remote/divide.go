@@ -88,34 +88,24 @@ func (d *division) next() []bundle.File {
 // reuse takes the parts that are in the store already and hold files as they are
 // in the table.
 func (d *division) reuse(ctx context.Context) error {
-	for info, err := range d.store.List(ctx, partPrefix(d.key()), "") {
-		if err != nil {
-			return fmt.Errorf("list parts of version %d: %w", int64(d.key()), err)
+	for part, err := range d.partsOf(ctx, d.key()) {
+		if err == nil {
+			err = d.reuseOne(ctx, part)
 		}
-		if _, name, ok := parsePartKey(info.Key); ok {
-			if err := d.reuseOne(ctx, object{version: d.key(), Info: info}, name); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (d *division) reuseOne(ctx context.Context, o object, name string) error {
-	is, err := d.peekPart(ctx, o, name)
-	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported) {
-		d.log.Warn("a part that cannot be used", logKey, o.Key, logError, err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+func (d *division) reuseOne(ctx context.Context, part storedPart) error {
 	at := make(map[string]int, len(d.left))
 	for i, f := range d.left {
 		at[f.Path] = i
 	}
-	taken := make(map[string]bool, len(is.Files))
-	for _, f := range is.Files {
+	taken := make(map[string]bool, len(part.is.Files))
+	for _, f := range part.is.Files {
 		i, wanted := at[f.Path]
 		if !wanted || d.left[i].Kind != f.Kind || d.left[i].Size != f.Size {
 			return nil // of a push that was planned otherwise
@@ -138,8 +128,8 @@ func (d *division) reuseOne(ctx context.Context, o object, name string) error {
 		}
 	}
 	d.left = left
-	d.take(is, o.Size)
-	d.log.Info("found part", logVersion, d.key(), logKey, o.Key)
+	d.take(part.is, part.Size)
+	d.log.Info("found part", logVersion, d.key(), logKey, part.Key)
 	return nil
 }
 
@@ -157,8 +147,8 @@ func (d *division) take(is bundle.Part, size int64) {
 }
 
 // measure reads a file of the table for its size and digest.
-func (d *division) measure(ctx context.Context, f bundle.File) (bundle.File, error) {
-	r, _, err := d.table.OpenFile(ctx, f.Path)
+func (s *session) measure(ctx context.Context, f bundle.File) (bundle.File, error) {
+	r, _, err := s.table.OpenFile(ctx, f.Path)
 	if err != nil {
 		return f, err
 	}

@@ -52,7 +52,6 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 	if err != nil {
 		return err
 	}
-	d.carried += c.Size
 	d.base.Modified, d.base.Operation = c.file.Modified.UTC(), c.Operation
 	d.base.Timestamp = deltalog.CommitTimestamp(c.Commit, c.file.Modified)
 	if pos.some && pos.last == v {
@@ -82,6 +81,12 @@ func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.
 	if err := s.addLive(ctx, live, state); err != nil {
 		return err
 	}
+	x := &indexer{session: s, draft: d, index: index, tip: tip, divides: !pos.some || pos.last < state.Version}
+	if x.divides { // before the bundles, which overrule them
+		if err := s.addParts(ctx, stored, state.Version); err != nil {
+			return err
+		}
+	}
 	if pos.some {
 		if err := s.addStored(ctx, stored, pos.last); err != nil {
 			return err
@@ -91,19 +96,7 @@ func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.
 		if err != nil {
 			return err
 		}
-		if file.stored == nil {
-			if err := s.carry(ctx, d, file, tip); err != nil {
-				return err
-			}
-			continue
-		}
-		d.base.Live.Files++
-		d.base.Live.Bytes += file.stored.Size
-		line, err := bundle.AppendIndex(nil, *file.stored)
-		if err != nil {
-			return err
-		}
-		if err := index.Add(indexKey(*file.stored), line); err != nil {
+		if err := x.add(ctx, file); err != nil {
 			return err
 		}
 	}
@@ -118,26 +111,6 @@ func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.
 		}
 		return nil
 	})
-}
-
-// carry makes the base carry a file that the store has nowhere, or record it
-// absent if the source no longer has it and the newest version does without.
-func (s *session) carry(ctx context.Context, d *baseDraft, file liveFile, tip deltalog.Version) error {
-	size, found, err := s.fileSize(ctx, file.path)
-	if err != nil {
-		return err
-	}
-	if found {
-		d.base.Files = append(d.base.Files, bundle.File{Path: file.path, Kind: file.kind})
-		d.carried += size
-		return nil
-	}
-	if err := s.checkDead(ctx, file.path, deltalog.Version(d.base.Version), tip); err != nil {
-		return err
-	}
-	s.log.Warn("file is gone, recorded as absent", logVersion, d.base.Version, logPath, file.path)
-	d.base.Absent = append(d.base.Absent, file.path)
-	return nil
 }
 
 // indexKey sorts as IndexEntry.Compare does.

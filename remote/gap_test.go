@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,59 +46,6 @@ func requireSpan(t *testing.T, dir string, start, tip deltalog.Version) {
 	gotTip, err := table.Tip(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []deltalog.Version{start, tip}, []deltalog.Version{gotStart, gotTip})
-}
-
-// bounds is a store that sees what each base says that it cannot exceed, and how
-// large it is.
-type bounds struct {
-	storage.Store
-	most, size []int64
-}
-
-func (s *bounds) Create(ctx context.Context, key string, r io.Reader, size int64) error {
-	var n atomic.Int64
-	most := storage.SizeAtMost(r, size)
-	err := s.Store.Create(ctx, key, countBytes{r, &n}, size)
-	if strings.HasSuffix(key, "base.tar.zst") && err == nil {
-		s.most, s.size = append(s.most, most), append(s.size, n.Load())
-	}
-	return err
-}
-
-type countBytes struct {
-	io.Reader
-	n *atomic.Int64
-}
-
-func (r countBytes) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.n.Add(int64(n))
-	return n, err
-}
-
-// TestBaseSaysItsBound: a base that carries a whole table can be larger than what
-// a service takes in parts of the least size, so the store is told before how much may
-// come. It failed beyond 78 GiB on S3.
-func TestBaseSaysItsBound(t *testing.T) {
-	for name, size := range map[string]int{"small files": 30, "large files": 300_000} {
-		t.Run(name, func(t *testing.T) {
-			source, store := newPond(t), &bounds{Store: storage.NewMemory()}
-			source.churn(12, 4, size)
-			source.cleanUp(7)
-			source.mustPush(store)
-			source.churn(3, 4, size)
-			source.mustPush(store)
-			_, err := replicator(t, source.dir, store, nil).Base(t.Context())
-			require.NoError(t, err)
-			require.GreaterOrEqual(t, len(store.most), 2, "one that carries, one that refers")
-			for i, size := range store.size {
-				t.Logf("at most %d, %d bytes", store.most[i], size)
-				assert.LessOrEqual(t, size, store.most[i])
-				assert.LessOrEqual(t, store.most[i], 2*size+2<<20, "and not much more")
-			}
-			require.Greater(t, store.size[0], int64(4*size))
-		})
-	}
 }
 
 // The first push of a table whose log begins at a checkpoint.

@@ -26,7 +26,8 @@ var update = flag.Bool("update", false, "write the golden stores that do not exi
 
 // goldenStores were written by the release that froze format 1. Every later one
 // restores them, byte for byte. Between them they have all that a store may hold:
-// bundles of one version and runs, parts, bases, packs, a gap, a floor, a pin.
+// bundles of one version and runs, parts, bases, packs, a gap, a floor, a pin. The store
+// "old" came later, before the first release: its base lies in parts.
 const goldenStores = "testdata/v1"
 
 func TestGoldenStores(t *testing.T) {
@@ -35,7 +36,7 @@ func TestGoldenStores(t *testing.T) {
 	}
 	folders, err := filepath.Glob(filepath.Join(goldenStores, "*"))
 	require.NoError(t, err)
-	require.Len(t, folders, 3)
+	require.Len(t, folders, 4)
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join(folder, "restored.txt"))
@@ -186,8 +187,24 @@ func goldenGap(t *testing.T) (*pond, storage.Store) {
 	return source, store
 }
 
+// goldenOld begins at a base that is divided, and has another that refers to its parts.
+func goldenOld(t *testing.T) (*pond, storage.Store) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 300)
+	source.commitLarge(5, 300)
+	source.churn(1, 3, 300)
+	source.cleanUp(2)
+	source.churn(1, 3, 300)
+	source.goldenPush(store)
+	source.goldenBase(store)
+	source.churn(1, 3, 300)
+	source.goldenPush(store)
+	require.NotEmpty(t, keysWith(t, store, "version-000002/part-"))
+	return source, store
+}
+
 func writeGoldenStores(t *testing.T) {
-	for name, make := range map[string]func(*testing.T) (*pond, storage.Store){"whole": goldenWhole, "pruned": goldenPruned, "gap": goldenGap} {
+	for name, make := range map[string]func(*testing.T) (*pond, storage.Store){"whole": goldenWhole, "pruned": goldenPruned, "gap": goldenGap, "old": goldenOld} {
 		folder := filepath.Join(goldenStores, name)
 		if _, err := os.Stat(folder); err == nil {
 			continue

@@ -14,7 +14,6 @@ type packing[T any] struct {
 	portion *portion // of what a push does, nil if it is not counted; and
 	stands  int64    // for how many bytes of it the object stands
 
-	most   int64             // bytes that it cannot exceed; 0: not known
 	memory *pieces           // what whole reads, if that is in memory
 	whole  *io.SectionReader // packed already; else
 	pipe   *io.PipeReader
@@ -45,14 +44,6 @@ func (p *packing[T]) Resident() *io.SectionReader {
 	p.sent = p.memory.n
 	p.portion.reach(p.sent, p.sent, p.stands)
 	return p.memory.reader()
-}
-
-// AtMost implements storage.Bounded.
-func (p *packing[T]) AtMost() int64 {
-	if p.most == 0 {
-		return -1
-	}
-	return p.most
 }
 
 // size in bytes, negative as long as it is not known.

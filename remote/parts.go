@@ -5,19 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
 	"github.com/pondworks/sluice/storage"
 )
 
-// A part is an object beside a bundle that holds some of its files
-// (bundle/FORMAT.md, "Parts"). The bundle says which, so nobody looks for parts
-// but who makes them and who cleans up.
+// A part is an object beside a bundle or a base that holds some of its files
+// (bundle/FORMAT.md, "Parts"). They say which, so nobody looks for parts but who makes
+// them and who cleans up.
 
-// partAt is a part of the bundle that begins with version v.
+// partAt is a part beside version v.
 func partAt(v deltalog.Version, p bundle.PartRef) object {
 	return object{version: v, Info: storage.Info{Key: partKey(v, p.Name), Size: p.Size}}
 }
@@ -52,6 +54,54 @@ func (s *session) peekPart(ctx context.Context, o object, name string) (bundle.P
 	return is, at(o.version, o.Key, err)
 }
 
+// storedPart is a part in the store, and what it says of itself.
+type storedPart struct {
+	object
+	is bundle.Part
+}
+
+// partsOf yields the parts beside version v that can be used, whoever made them.
+func (s *session) partsOf(ctx context.Context, v deltalog.Version) iter.Seq2[storedPart, error] {
+	return func(yield func(storedPart, error) bool) {
+		for info, err := range s.store.List(ctx, partPrefix(v), "") {
+			if err != nil {
+				yield(storedPart{}, fmt.Errorf("list parts of version %d: %w", int64(v), err))
+				return
+			}
+			_, name, ok := parsePartKey(info.Key)
+			if !ok {
+				continue
+			}
+			o := object{version: v, Info: info}
+			is, err := s.peekPart(ctx, o, name)
+			if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported) {
+				s.log.Warn("a part that cannot be used", logKey, o.Key, logError, err)
+				continue
+			}
+			if !yield(storedPart{o, is}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// addParts adds what the parts beside version v hold to sorted, by path.
+func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) error {
+	for part, err := range s.partsOf(ctx, v) {
+		if err != nil {
+			return err
+		}
+		name := bundle.PartName(part.is.Files)
+		for _, f := range part.is.Files {
+			f.Part = name
+			if err := addEntry(sorted, bundle.IndexEntry{File: f, Version: int64(v)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // checkPart makes sure that a part lies where it belongs.
 func checkPart(is bundle.Part, v deltalog.Version, name string) error {
 	if got := bundle.PartName(is.Files); is.Version != int64(v) || got != name {
@@ -60,11 +110,11 @@ func checkPart(is bundle.Part, v deltalog.Version, name string) error {
 	return nil
 }
 
-// partGone says that a part which a bundle names is not there. That is damage,
+// partGone says that a part which is named is not there. That is damage,
 // and must not be taken for a version that is not there.
 func partGone(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("%w: the bundle names it, but it is not there: %s", ErrCorrupt, err)
+		return fmt.Errorf("%w: it is named, but it is not there: %s", ErrCorrupt, err)
 	}
 	return err
 }

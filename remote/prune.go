@@ -270,9 +270,12 @@ func (s *session) endingBy(ctx context.Context, bundles []object, end deltalog.V
 	return done, nil
 }
 
-// partIsGarbage reports whether a part is of no use any more, and since when. One
-// whose bundle may still come is what a push goes on with.
+// partIsGarbage reports whether a part is of no use any more, and since when. One above
+// the end, whose bundle or base may still come, is what a push goes on with.
 func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing, n *needed) (since time.Time, is bool, err error) {
+	if n.parts[o.Key] || o.version > n.end {
+		return since, false, nil
+	}
 	if o.version < l.floor() && !n.bundles[o.version] {
 		return l.givenUp(o.version), true, nil
 	}
@@ -281,7 +284,7 @@ func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing,
 		of, found = find(every.bundles, o.version)
 	}
 	if !found {
-		return o.ModTime, o.version <= n.end, nil
+		return o.ModTime, true, nil
 	}
 	m, err := s.peek(ctx, of)
 	if err != nil {
@@ -308,6 +311,7 @@ func later(a, b time.Time) time.Time {
 // needed are the objects that promised versions need, by version.
 type needed struct {
 	bundles, bases map[deltalog.Version]bool
+	parts          map[string]bool  // that the bases refer to, by key
 	end            deltalog.Version // of the history
 }
 
@@ -324,7 +328,7 @@ func (n *needed) anyIn(x object) bool {
 // versions there, what the indexes of the bases that are kept refer to, and what it
 // takes to restore the pinned versions.
 func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed, error) {
-	n := &needed{bundles: map[deltalog.Version]bool{}, bases: map[deltalog.Version]bool{}}
+	n := &needed{bundles: map[deltalog.Version]bool{}, bases: map[deltalog.Version]bool{}, parts: map[string]bool{}}
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
 	if err != nil {
 		return nil, err
@@ -381,6 +385,9 @@ func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) 
 				n.bases[deltalog.Version(e.Version)] = true
 			} else {
 				n.bundles[deltalog.Version(e.Version)] = true
+			}
+			if e.Part != "" {
+				n.parts[partKey(deltalog.Version(e.Version), e.Part)] = true
 			}
 		}
 	}

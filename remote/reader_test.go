@@ -127,6 +127,17 @@ func TestReaderElsewhereStartsAtABase(t *testing.T) {
 		assert.Equal(t, "0 4", said)
 		requireSpan(t, dir, 0, 4)
 	})
+	t.Run("with parts", func(t *testing.T) {
+		source, store := oldPond(t), storage.NewMemory()
+		require.NoError(t, source.pushDivided(store))
+		dir, said, err := readElsewhere(t, store)
+		require.NoError(t, err, said)
+		assert.Equal(t, "2 3", said)
+		assert.Equal(t, liveFiles(t, source.dir, 3), liveFiles(t, dir, 3))
+		spoil(t, store, keysWith(t, store, "/part-")[0], func([]byte) []byte { return read(t, store, keysWith(t, store, "/part-")[1]) })
+		_, said, err = readElsewhere(t, store)
+		require.Error(t, err, said)
+	})
 	t.Run("above the floor, from packs", func(t *testing.T) {
 		source, store := newPond(t), storage.NewMemory()
 		pusher := replicator(t, source.dir, store, nil)

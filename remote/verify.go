@@ -120,7 +120,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}, parts: map[string]bool{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}, parts: map[string]bool{}, baseParts: map[string]bool{}, badParts: map[string]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -138,11 +138,13 @@ type verifier struct {
 	files     *extsort.Sorter // a fileNote for all that is said of a path
 	state     *verifyState    // nil: none is kept
 
-	chain   chain
-	carried int64                     // bytes of the files that bundles have
-	damaged map[deltalog.Version]bool // bundles that cannot be read, by key
-	parts   map[string]bool           // keys of those that bundles name
-	table   *tableCheck               // nil: there is no table
+	chain     chain
+	carried   int64                     // bytes of the files that bundles have
+	damaged   map[deltalog.Version]bool // bundles that cannot be read, by key
+	parts     map[string]bool           // keys of those that were looked at
+	baseParts map[string]bool           // keys of those that bases refer to
+	badParts  map[string]bool           // of these, that cannot be read
+	table     *tableCheck               // nil: there is no table
 }
 
 func (v *verifier) run(ctx context.Context) error {
@@ -197,6 +199,9 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) e
 		v.foreseeObjects(slices.Concat(l.bundles, l.parts), true)
 	}
 	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
+		return err
+	}
+	if err := v.lookAtBaseParts(ctx, l.parts); err != nil {
 		return err
 	}
 	v.lookForParts(l.parts)
@@ -425,7 +430,10 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter) error {
 		if err != nil {
 			return err
 		}
-		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Size: e.Size, SHA256: e.SHA256}); err != nil {
+		if e.Part != "" {
+			v.baseParts[partKey(deltalog.Version(e.Version), e.Part)] = true
+		}
+		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Part: e.Part, Size: e.Size, SHA256: e.SHA256}); err != nil {
 			return err
 		}
 	}

@@ -25,8 +25,9 @@ const (
 type fileNote struct {
 	Is      string
 	Version int64
-	Key     int64 `json:",omitempty"`
-	InBase  bool  `json:",omitempty"`
+	Key     int64  `json:",omitempty"`
+	InBase  bool   `json:",omitempty"`
+	Part    string `json:",omitempty"` // of that version
 	Size    int64
 	SHA256  bundle.Digest
 }
@@ -96,16 +97,25 @@ func (v *verifier) checkReferences(path string, notes []fileNote) {
 	for _, n := range notes {
 		at := deltalog.Version(n.Version)
 		switch {
-		case n.Is == isReferred && !v.damaged[deltalog.Version(n.Key)] && !anyNote(notes, n.carries):
+		case n.Is == isReferred && !v.isDamaged(n) && !anyNote(notes, n.carries):
 			key := bundleKey(deltalog.Version(n.Key))
-			if n.InBase {
+			switch {
+			case n.InBase:
 				key = baseKey(deltalog.Version(n.Key))
+			case n.Part != "":
+				key = partKey(deltalog.Version(n.Key), n.Part)
 			}
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Key: key, Path: path, Detail: fmt.Sprintf("%s refers to it, but it is not there with sha256 %s", baseKey(at), n.SHA256)})
 		case n.Is == isNeeded && !anyNote(notes, n.meets):
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Path: path, Detail: "the commit needs it, and no bundle up to that version has it"})
 		}
 	}
+}
+
+// isDamaged reports whether the object that n refers to cannot be read, which was told.
+func (v *verifier) isDamaged(n fileNote) bool {
+	at := deltalog.Version(n.Key)
+	return v.damaged[at] || n.Part != "" && v.badParts[partKey(at, n.Part)]
 }
 
 func anyNote(notes []fileNote, ok func(fileNote) bool) bool {

@@ -3,8 +3,11 @@ package remote
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
 )
 
 // badPart is a part that cannot be read, and why.
@@ -17,26 +20,25 @@ type badPart struct {
 // of them, one after the other.
 func (v *verifier) lookAtParts(ctx context.Context, b *looked) {
 	for _, p := range b.manifest.Parts {
-		err := v.lookAtPart(ctx, b, p)
+		_, err := v.lookAtPart(ctx, b.version, p, b.read)
 		if err != nil {
 			b.badParts = append(b.badParts, badPart{partKey(b.version, p.Name), err})
 		}
 	}
 }
 
-func (v *verifier) lookAtPart(ctx context.Context, b *looked, p bundle.PartRef) error {
-	of := v.portion(p.Size)
-	if !b.read {
+// lookAtPart reads all of a part, or only what it says of itself.
+func (v *verifier) lookAtPart(ctx context.Context, of deltalog.Version, p bundle.PartRef, all bool) (bundle.Part, error) {
+	portion := v.portion(p.Size)
+	if !all {
 		if v.want.Data { // read by the call that was cut off
-			of.finish()
+			portion.finish()
 		}
-		_, err := v.peekPart(ctx, partAt(b.version, p), p.Name)
-		return err
+		return v.peekPart(ctx, partAt(of, p), p.Name)
 	}
-	_, err := v.decodePart(ctx, b.version, p, of, func(ctx context.Context, m bundle.Member, r io.Reader) error {
+	return v.decodePart(ctx, of, p, portion, func(ctx context.Context, m bundle.Member, r io.Reader) error {
 		return discarded(ctx, m, watched{r, v.session, nil})
 	})
-	return err
 }
 
 // takeParts notes what came of the parts of a bundle.
@@ -52,11 +54,42 @@ func (v *verifier) takeParts(b looked) error {
 	return nil
 }
 
-// lookForParts tells of parts that no bundle names.
+// lookAtBaseParts looks at the parts that bases refer to and no bundle names, and notes
+// what they carry.
+func (v *verifier) lookAtBaseParts(ctx context.Context, parts []object) error {
+	for _, o := range parts {
+		if v.parts[o.Key] || !v.baseParts[o.Key] {
+			continue
+		}
+		v.parts[o.Key] = true
+		_, name, _ := parsePartKey(o.Key)
+		is, err := v.lookAtPart(ctx, o.version, bundle.PartRef{Name: name, Size: o.Size}, v.want.Data)
+		if err != nil {
+			if !v.found.damage(o.version, o.Key, err) {
+				return err
+			}
+			v.badParts[o.Key] = true
+		}
+		for _, f := range is.Files {
+			if err := v.note(f.Path, fileNote{Is: isCarried, Version: is.Version, Key: is.Version, Size: f.Size, SHA256: f.SHA256}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(v.baseParts)) {
+		if at, _, _ := parsePartKey(key); !v.parts[key] {
+			v.badParts[key] = true
+			v.found.version(FindingMissing, at, key, "a base refers to it")
+		}
+	}
+	return nil
+}
+
+// lookForParts tells of parts that nobody names.
 func (v *verifier) lookForParts(parts []object) {
 	for _, o := range parts {
 		if !v.parts[o.Key] && !v.damaged[o.version] {
-			v.found.version(FindingLeftover, o.version, o.Key, "no bundle names it: it is of a push that was cut off, which the next one may go on with")
+			v.found.version(FindingLeftover, o.version, o.Key, "neither a bundle nor a base names it: it is of a push that was cut off, which the next one may go on with")
 		}
 	}
 }

@@ -91,24 +91,6 @@ type Resident interface {
 	Resident() *io.SectionReader
 }
 
-// Bounded is the ability of a reader given to Create whose size is not known to tell
-// what it cannot exceed: a store that sends parts, of which a service takes only so
-// many, makes them large enough.
-type Bounded interface {
-	// AtMost returns a number of bytes, or a negative one if that is not known
-	// either.
-	AtMost() int64
-}
-
-// SizeAtMost returns what r, given to Create with this size, cannot exceed, in bytes;
-// negative: not known.
-func SizeAtMost(r io.Reader, size int64) int64 {
-	if b, ok := r.(Bounded); ok && size < 0 {
-		return b.AtMost()
-	}
-	return size
-}
-
 // Store is what push needs: create, read, list. Nothing is ever overwritten or
 // deleted through it.
 type Store interface {

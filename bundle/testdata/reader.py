@@ -3,7 +3,7 @@
 
 Written from FORMAT.md and nothing else, to show that it suffices. It is not made for large
 tables: a bundle is held in memory. Needs Python 3.11 and the program zstd."""
-import datetime, hashlib, io, json, os, pathlib, re, shutil, subprocess, sys, tarfile, unicodedata
+import datetime, functools, hashlib, io, json, os, pathlib, re, shutil, subprocess, sys, tarfile, unicodedata
 
 def require(true, text):
     if not true:
@@ -11,9 +11,7 @@ def require(true, text):
 
 def parse(raw):
     """JSON as M1 to M3 have it."""
-    def unique(pairs):
-        require(len({k for k, _ in pairs}) == len(pairs), "a name stands twice in a JSON object")
-        return dict(pairs)
+    unique = lambda pairs: require(len(dict(pairs)) == len(pairs), "a name stands twice in a JSON object") or dict(pairs)
     doc = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
     require(doc.get("format") == 1, f"format {doc.get('format')}, this program reads 1")
     return doc
@@ -37,25 +35,23 @@ def unpack(raw, last_name, listing):
     """The contents of the members by path, and the document that describes them."""
     mark = re.match(rb"\x5f\x2a\x4d\x18....sluice format (\d+)", raw, re.DOTALL)  # F1
     require(not mark or int(mark[1]) == 1, "a later format, this program reads 1")
-    unpacked = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True)
-    archive = tarfile.open(fileobj=io.BytesIO(unpacked.stdout))
+    zstd = subprocess.run(["zstd", "-dcq", "--memory=8MB"], input=raw, stdout=subprocess.PIPE, check=True)
+    archive = tarfile.open(fileobj=io.BytesIO(zstd.stdout))
     members = [(m.name, archive.extractfile(m).read()) for m in archive if m.isreg() or require(False, f"{m.name} is no file")]
     files = listing(doc := parse(members[-1][1]))
     require([name for name, _ in members] == [f["path"] for f in files] + [last_name], "other members than are listed")
     return {f["path"]: checked(f, content) for f, (_, content) in zip(files, members)}, doc
 
 def checked(f, content):
-    require((len(content), hashlib.sha256(content).hexdigest()) == (f["size"], f["sha256"]), f"{f['path']}: wrong content")
-    return content
+    return require((len(content), hashlib.sha256(content).hexdigest()) == (f["size"], f["sha256"]), f"{f['path']}: wrong content") or content
 
 def bundle_files(doc):
-    for v in doc["versions"]:
-        require(v["commit"]["path"] == f"_delta_log/{v['version']:020}.json", "path of a commit")
+    require(all(v["commit"]["path"] == f"_delta_log/{v['version']:020}.json" for v in doc["versions"]), "path of a commit")
     return [f for v in doc["versions"] for f in [*map(check_path, v["files"]), v["commit"]] if "part" not in f]
 
 class Store:
     def __init__(self, folder):
-        self.folder, self.bundles, self.floor, self.read = folder, {}, None, {}
+        self.folder, self.bundles, self.floor = folder, {}, None
         self.identity = parse(self.get("sluice.json"))
         require(self.identity["encryption"] is None, "the store is encrypted")
         for name in os.listdir(os.path.join(folder, "backups")):
@@ -71,18 +67,22 @@ class Store:
     def get(self, key, offset=0, size=1 << 62):
         return pathlib.Path(self.folder, key).read_bytes()[offset : offset + size]
 
+    @functools.lru_cache(1)
     def bundle(self, first):
-        if first not in self.read:  # only the last one is kept
-            contents, doc = unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)
-            for name in (p["name"] for p in doc.get("parts", [])):
-                files = [f for v in doc["versions"] for f in v["files"] if f.get("part") == name]
-                lines = (f"{f['size']} {f['sha256']} {f['path']}\0" for f in files)
-                require(hashlib.sha256("".join(lines).encode()).hexdigest()[:32] == name, f"part {name} has another name")
-                part = f"version-{first:06}/part-{name}"
-                contents |= unpack(self.get(f"backups/{part}.tar.zst"), f".sluice/{part}.json", lambda _: files)[0]
-            self.read = {first: (contents, doc)}
-        return self.read[first]
+        contents, doc = unpack(self.get(*self.bundles[first]), f".sluice/version-{first:06}/manifest.json", bundle_files)
+        for f in (f for v in doc["versions"] for f in v["files"] if "part" in f):
+            contents[f["path"]] = checked(f, self.part(first, f["part"])[f["path"]])
+        return contents, doc
 
+    @functools.lru_cache(1)
+    def part(self, version, name):
+        part = f"version-{version:06}/part-{name}"
+        contents, doc = unpack(self.get(f"backups/{part}.tar.zst"), f".sluice/{part}.json", lambda doc: [*map(check_path, doc["files"])])
+        lines = (f"{f['size']} {f['sha256']} {f['path']}\0" for f in doc["files"])
+        require(hashlib.sha256("".join(lines).encode()).hexdigest()[:32] == name, f"part {name} has another name")
+        return contents
+
+    @functools.lru_cache(2)
     def base(self, version):
         files = lambda doc: [*map(check_path, doc["files"] + doc["checkpoint"]), doc["commit"], doc["index"]]
         return unpack(self.get(f"backups/version-{version:06}/base.tar.zst"), f".sluice/version-{version:06}/base.json", files)
@@ -117,7 +117,7 @@ def put_base(store, version):
         shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
     contents, base = store.base(version)
     for f in map(json.loads, contents[base["index"]["path"]].splitlines()):
-        has = contents if f.get("in_base") and f["version"] == version else (store.base if f.get("in_base") else store.bundle)(f["version"])[0]
+        has = store.part(f["version"], f["part"]) if "part" in f else (store.base if f.get("in_base") else store.bundle)(f["version"])[0]
         put(check_path(f)["path"], checked(f, has[f["path"]]))
     for f in base["checkpoint"]:
         put(f["path"], contents[f["path"]])

@@ -9,7 +9,6 @@ import (
 
 	"gocloud.dev/blob"
 
-	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
@@ -18,9 +17,8 @@ const (
 	// before the first request is sent.
 	smallObject = 1 << 20
 	// partSize and parallelParts bound the memory of one Create: what is being
-	// filled and what is on its way. partSize grows only where an object may need
-	// more parts than S3 allows, as far as its size, or a bound of it, is known: any
-	// other may reach 78 GiB.
+	// filled and what is on its way. partSize grows only where an object needs more
+	// parts than S3 allows, as far as its size is known: any other may reach 78 GiB.
 	partSize      = 8 << 20
 	parallelParts = 2
 	maxParts      = 10_000
@@ -35,7 +33,7 @@ func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64)
 	if err != nil {
 		return err
 	}
-	src, most := stream.NewSource(ctx, r, size), storage.SizeAtMost(r, size)
+	src := stream.NewSource(ctx, r, size)
 	if size >= 0 && size <= smallObject {
 		b, err := io.ReadAll(src)
 		if err != nil {
@@ -43,23 +41,23 @@ func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		}
 		src = stream.NewSource(ctx, bytes.NewReader(b), size)
 	}
-	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, most, true))
+	return s.fail(ctx, opCreate, key, s.upload(ctx, name, src, size, true))
 }
 
 // errTorn: the driver says that it stored what it was told not to store.
 var errTorn = errors.New("the service may have stored an incomplete object")
 
-// upload stores what src yields, at most so many bytes (negative: unknown). gocloud
+// upload stores what src yields, so many bytes (negative: unknown). gocloud
 // publishes whatever it was given before the reader failed, unless the context ends
 // first, so a failure of src cancels the context before the driver hears of it. It is
 // always Bucket.Upload: the writer of azureblob panics when a small write fails.
-func (s *Store) upload(ctx context.Context, name string, src *stream.Source, most int64, ifNotExist bool) error {
+func (s *Store) upload(ctx context.Context, name string, src *stream.Source, size int64, ifNotExist bool) error {
 	uctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	src.OnFailure(cancel)
 	err := s.bucket.Upload(uctx, name, src, &blob.WriterOptions{
 		ContentType:    "application/octet-stream",
-		BufferSize:     s.bufferSize(most),
+		BufferSize:     s.bufferSize(size),
 		MaxConcurrency: parallelParts,
 		IfNotExist:     ifNotExist,
 	})
@@ -75,7 +73,7 @@ func (s *Store) upload(ctx context.Context, name string, src *stream.Source, mos
 	return err
 }
 
-// bufferSize returns the size of the parts of an object of at most size bytes
+// bufferSize returns the size of the parts of an object of size bytes
 // (negative: unknown). A small object gets a small buffer, since some drivers
 // allocate it whole; one byte more than the object, so that it fits one request.
 func (s *Store) bufferSize(size int64) int {

@@ -25,7 +25,7 @@ var errSize = errors.New("source has another size")
 // errSourceEnded says that the source is complete.
 var errSourceEnded = errors.New("source ended")
 
-// partSize returns the size of the parts of an object of at most size bytes
+// partSize returns the size of the parts of an object of size bytes
 // (negative: unknown), at least least.
 func partSize(size, least int64) int64 {
 	return max(least, (size+maxParts-1)/maxParts)

@@ -53,7 +53,7 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 	if err := s.check(key); err != nil {
 		return err
 	}
-	part := partSize(storage.SizeAtMost(r, size), s.part)
+	part := partSize(size, s.part)
 	if size >= 0 && size < part { // else it is read, and Resident not asked
 		if b := resident(r); b != nil {
 			return s.createResident(ctx, key, b, size)

@@ -237,33 +237,3 @@ func TestResident(t *testing.T) {
 		require.ErrorIs(t, err, storage.ErrNotFound, key)
 	}
 }
-
-// bounded is a reader whose size is not known, but a bound of it.
-type bounded struct {
-	io.Reader
-	most int64
-}
-
-func (b bounded) AtMost() int64 { return b.most }
-
-// TestBounded: what may have more parts than the service takes gets larger ones, and
-// all alike.
-func TestBounded(t *testing.T) {
-	svc, endpoint := newService(t)
-	s := open(t, endpoint)
-	content := pattern(4*testPart + 1)
-	require.NoError(t, s.Create(t.Context(), "first", bytes.NewReader(content), -1)) // which tries the service, too
-	for key, c := range map[string]struct {
-		most  int64
-		parts int
-	}{
-		"not known":                    {-1, 5},
-		"as many parts as are allowed": {maxParts * testPart, 5},
-		"twice as many":                {2 * maxParts * testPart, 3},
-	} {
-		before := len(svc.of("UploadPart"))
-		require.NoError(t, s.Create(t.Context(), key, bounded{bytes.NewReader(content), c.most}, -1))
-		assert.Equal(t, c.parts, len(svc.of("UploadPart"))-before, key)
-		assert.True(t, bytes.Equal(content, read(t, s, key)), key)
-	}
-}

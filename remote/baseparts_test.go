@@ -1,0 +1,253 @@
+package remote_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/storagetest"
+)
+
+// oldPond is a table whose log begins at version 2, at which 13 files are live, ten of
+// 4,000 bytes: five parts of two files of these and what the order of the paths puts
+// beside them, or four and a base with the rest.
+func oldPond(t *testing.T) *pond {
+	source := newPond(t)
+	source.churn(1, 3, 100)
+	source.commitLarge(10, 4000)
+	source.churn(1, 3, 100)
+	source.cleanUp(2)
+	source.churn(1, 3, 100)
+	return source
+}
+
+// onlyGap requires that nothing is wrong but the gap at the beginning.
+func onlyGap(t *testing.T, v remote.Verification) {
+	t.Helper()
+	require.NoError(t, v.Err())
+	require.Equal(t, []string{"gap backups/version-000002/bundle.tar.zst"}, kinds(v))
+}
+
+// What is live beyond a gap goes up in parts, like a large commit.
+func TestBaseIsDivided(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	require.Len(t, keysWith(t, store, "version-000002/part-"), 4)
+	require.Less(t, objects(t, store)["backups/version-000002/base.tar.zst"], int64(16_000), "two files of ten, and the checkpoint")
+
+	for name, history := range map[string]remote.History{"full": remote.HistoryFull, "live": remote.HistoryLive} {
+		dir := filepath.Join(t.TempDir(), "replica")
+		_, err := replicator(t, dir, store, &remote.Options{History: history}).Init(t.Context())
+		require.NoError(t, err, name)
+		for v := deltalog.Version(2); v < 4; v++ {
+			require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v), name)
+		}
+	}
+	for _, data := range bothDepths {
+		v := verify(t, source.dir, store, remote.VerifyOptions{Data: data})
+		onlyGap(t, v)
+		require.True(t, v.Table.Identical)
+	}
+
+	// A later base refers to the same parts, also when the first is pruned.
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	source.churn(2, 3, 100)
+	require.NoError(t, source.pushDivided(store))
+	require.Len(t, keysWith(t, store, "/part-"), 4)
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 1, Delete: true, Grace: -1})
+	}
+	require.Len(t, keysWith(t, store, "/part-"), 4)
+	v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+	require.NoError(t, v.Err())
+	live, report := initLive(t, store, remote.Options{})
+	require.Equal(t, deltalog.Version(3), *report.Base)
+	require.Equal(t, liveFiles(t, source.dir, 5), liveFiles(t, live, 5))
+
+	// And go when nothing refers to them any more.
+	var gone []action
+	for i := range 10 {
+		gone = append(gone, remove(largeFile(1, i)))
+	}
+	source.commit(gone...)
+	require.NoError(t, source.pushDivided(store))
+	_, err = replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 1, Delete: true, Grace: -1})
+	}
+	require.Empty(t, keysWith(t, store, "/part-"))
+	live, _ = initLive(t, store, remote.Options{})
+	require.Equal(t, liveFiles(t, source.dir, 6), liveFiles(t, live, 6))
+}
+
+// A replica that is told to goes over a gap by such a base.
+func TestPullAcrossADividedBase(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 100)
+	require.NoError(t, source.pushDivided(store))
+	behind := restored(t, store)
+	source.commitLarge(10, 4000)
+	source.churn(1, 3, 100)
+	source.cleanUp(2)
+	require.NoError(t, source.pushDivided(store))
+	require.Len(t, keysWith(t, store, "version-000002/part-"), 4)
+	_, err := replicator(t, behind, store, &remote.Options{AcrossGap: true}).Pull(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, liveFiles(t, source.dir, 2), liveFiles(t, behind, 2))
+}
+
+// A push of such a base that is cut off at any request is carried on by another process,
+// which sends no part again that is there, and no base.
+func TestPushOfABaseIsCarriedOn(t *testing.T) {
+	fresh, begun := oldPond(t), newPond(t)
+	before := storage.NewMemory()
+	begun.churn(1, 3, 100)
+	begun.mustPush(before)
+	begun.commitLarge(10, 4000)
+	begun.churn(1, 3, 100)
+	begun.cleanUp(2)
+	begun.churn(1, 3, 100)
+	t.Run("an empty store", func(t *testing.T) { cutOffEverywhere(t, fresh, storage.NewMemory()) })
+	t.Run("a hole", func(t *testing.T) { cutOffEverywhere(t, begun, before) })
+}
+
+func cutOffEverywhere(t *testing.T, source *pond, begun storage.Store) {
+	resumed := map[int]bool{} // with how many parts there
+	for _, kind := range []storagetest.FaultKind{storagetest.FaultBefore, storagetest.FaultAfter, storagetest.FaultMiddle} {
+		for n := 1; ; n++ {
+			store := storage.NewMemory()
+			for key := range objects(t, begun) {
+				copyObject(t, begun, store, key)
+			}
+			faulty, faults := storagetest.Fault(store, storagetest.FaultPlan{Kind: kind, N: n, Times: 1000, Err: errStopped})
+			err := source.pushDivided(faulty)
+			if !faults.Reached() {
+				require.NoError(t, err)
+				break
+			}
+			before := objects(t, store)
+			pruned, err := storeOnly(t, store, nil).Prune(t.Context(), remote.PruneOptions{Delete: true, Grace: -1})
+			if !errors.Is(err, remote.ErrEmptyStore) {
+				require.NoError(t, err)
+			}
+			require.Empty(t, pruned.Keys, "%s %d: what the next push goes on with stays", kind, n)
+			again := &created{Store: store}
+			require.NoError(t, source.pushDivided(again), "%s %d", kind, n)
+			for key := range again.keys {
+				if strings.Contains(key, "/part-") || strings.Contains(key, "/base") {
+					require.NotContains(t, before, key, "%s %d: sent twice", kind, n)
+				}
+			}
+			require.Len(t, keysWith(t, store, "/part-"), 4, "%s %d", kind, n)
+			v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+			require.NoError(t, v.Err(), "%s %d", kind, n)
+			require.True(t, v.Table.Identical, "%s %d", kind, n)
+			resumed[4-partsOf(again.keys)] = true
+		}
+	}
+	require.Len(t, resumed, 5, "after each of the parts, and before the first")
+}
+
+// What was left is used file by file, where it is what the table has, and only there.
+func TestPartsOfABaseThatWereLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(source *pond, file string)
+		sent   int // parts
+	}{
+		"nothing changed":      {func(*pond, string) {}, 2},
+		"a file was rewritten": {func(source *pond, file string) { source.write(file, noise(99, 4000)) }, 3},
+		"by another table":     {func(source *pond, file string) { source.write(file, noise(99, 5000)) }, 3},
+		"a dead file was vacuumed": {func(source *pond, file string) {
+			source.commit(remove(file))
+			require.NoError(source.t, os.Remove(filepath.Join(source.dir, file)))
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, whole, store := oldPond(t), storage.NewMemory(), storage.NewMemory()
+			require.NoError(t, source.pushDivided(whole))
+			for _, key := range keysWith(t, whole, "/part-")[:2] {
+				copyObject(t, whole, store, key)
+			}
+			copyObject(t, whole, store, "sluice.json")
+			c.change(source, partsFiles(t, source, store)[0])
+			again := &created{Store: store}
+			require.NoError(t, source.pushDivided(again))
+			assert.Equal(t, c.sent, partsOf(again.keys))
+			v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+			require.NoError(t, v.Err())
+			tip := source.next - 1
+			dir := restored(t, store)
+			require.Equal(t, liveFiles(t, source.dir, tip), liveFiles(t, dir, tip))
+			dir, _ = initLive(t, store, remote.Options{})
+			require.Equal(t, liveFiles(t, source.dir, tip), liveFiles(t, dir, tip))
+		})
+	}
+}
+
+// Two pushers of one table that divide a base at once make one set of parts.
+func TestTwoPushersDivideABase(t *testing.T) {
+	source := oldPond(t)
+	for range 10 {
+		store := storage.NewMemory()
+		var pushers sync.WaitGroup
+		for range 2 {
+			pushers.Go(func() { assert.NoError(t, source.pushDivided(store)) })
+		}
+		pushers.Wait()
+		require.Len(t, keysWith(t, store, "/part-"), 4)
+		onlyGap(t, verify(t, source.dir, store, remote.VerifyOptions{Data: true}))
+	}
+}
+
+// A part of a base that is missing or damaged is damage, and named.
+func TestDamagedPartOfABaseIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(b []byte) []byte
+		found string
+	}{
+		"missing":       {func([]byte) []byte { return nil }, "missing"},
+		"a flipped bit": {func(b []byte) []byte { b[len(b)/3] ^= 4; return b }, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := oldPond(t), storage.NewMemory()
+			require.NoError(t, source.pushDivided(store))
+			key := keysWith(t, store, "/part-")[0]
+			spoil(t, store, key, c.spoil)
+			_, err := replicator(t, t.TempDir(), store, nil).Init(t.Context())
+			require.ErrorIs(t, err, remote.ErrCorrupt)
+			require.ErrorContains(t, err, key)
+			v := verify(t, "", store, remote.VerifyOptions{Data: true})
+			require.Contains(t, kinds(v), c.found+" "+key)
+			require.Error(t, v.Err())
+		})
+	}
+}
+
+// Many small files do not make one long list.
+func TestBaseOfManyFilesIsDivided(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	actions := begin("many")
+	for i := range 20_010 {
+		name := largeFile(0, i)
+		source.write(name, "x")
+		actions = append(actions, add(name, "x"))
+	}
+	source.commit(actions...)
+	source.churn(1, 3, 100)
+	source.cleanUp(1)
+	source.mustPush(store)
+	require.Len(t, keysWith(t, store, "version-000001/part-"), 1)
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 1), liveFiles(t, dir, 1))
+}
