@@ -92,6 +92,24 @@ var killOperations = map[string]killOperation{
 		},
 		pushes: true,
 	},
+	"push of an old table, base in parts": {
+		prepare: func(t *testing.T, source *pond, _ storage.Store, _ string) {
+			source.churn(1, 2, 300)
+			source.commitLarge(4, 4000)
+			source.cleanUp(1)
+			source.churn(1, 2, 300)
+		},
+		run: func(t *testing.T, k killing) error {
+			r := replicator(t, k.dir("source"), k.store(t), nil)
+			remote.SetPartSize(r, 5000)
+			report, err := r.Push(t.Context())
+			if err == nil {
+				acknowledge("push", report)
+			}
+			return err
+		},
+		pushes: true,
+	},
 	"init": {
 		prepare: func(t *testing.T, source *pond, store storage.Store, _ string) {
 			source.churn(4, 2, 300)
