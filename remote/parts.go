@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -110,13 +111,31 @@ func checkPart(is bundle.Part, v deltalog.Version, name string) error {
 	return nil
 }
 
+// errPartGone: a part which is named is not there.
+var errPartGone = errors.New("it is named, but it is not there")
+
 // partGone says that a part which is named is not there. That is damage,
 // and must not be taken for a version that is not there.
 func partGone(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("%w: it is named, but it is not there: %s", ErrCorrupt, err)
+		return fmt.Errorf("%w: %w: %s", ErrCorrupt, errPartGone, err)
 	}
 	return err
+}
+
+// ifPruned returns what the loss of a part of the version after tip comes to: below the
+// floor retention may have removed it, though a pack still has the bundle.
+func (s *session) ifPruned(ctx context.Context, tip *tipState, lost error) error {
+	l, err := s.list(ctx)
+	if err != nil {
+		return err
+	}
+	next, floor := nextOf(tip), l.floor()
+	promised := func(pin deltalog.Version) bool { return next <= pin && pin < floor }
+	if next >= floor || slices.ContainsFunc(l.pins, promised) {
+		return lost
+	}
+	return at(next, "", &gapAt{version: floor, from: next, pruned: true})
 }
 
 // parts takes in the files of a bundle that are wanted and lie in its parts,

@@ -328,6 +328,36 @@ func TestPruneBelowTheFloorTakesParts(t *testing.T) {
 	require.Equal(t, liveFiles(t, source.dir, source.next-1), liveFiles(t, live, source.next-1))
 }
 
+// A pack may still have a bundle below the floor whose parts are gone: for who pulls that
+// is what was pruned, and no damage. A random simulation found it, with small parts.
+func TestPullBelowTheFloorOfPartsThatWent(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 100)
+	require.NoError(t, source.pushDivided(store))
+	behind := restored(t, store)
+	source.commitLarge(3, 4000)
+	source.churn(5, 3, 100)
+	source.commit(remove(largeFile(1, 0)), remove(largeFile(1, 1)), remove(largeFile(1, 2)))
+	require.NoError(t, source.pushDivided(store))
+	require.Len(t, keysWith(t, store, "version-000001/part-"), 1)
+	require.Equal(t, 1, consolidate(t, store).Packs)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 1, Delete: true, Grace: -1})
+	}
+	require.Empty(t, keysWith(t, store, "/part-"))
+	require.Len(t, keysWith(t, store, "/pack-"), 1)
+
+	_, err = replicator(t, behind, store, nil).Pull(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.NotErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, "below version 7 was pruned")
+	_, err = replicator(t, behind, store, &remote.Options{AcrossGap: true}).Pull(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, liveFiles(t, source.dir, 7), liveFiles(t, behind, 7))
+}
+
 // spoil replaces an object.
 func spoil(t *testing.T, store storage.Store, key string, change func(b []byte) []byte) {
 	t.Helper()

@@ -30,6 +30,9 @@ func nextOf(tip *tipState) deltalog.Version {
 // storage.ErrNotFound if a version in between is in none of the bundles.
 func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	tip, err := s.replayBundles(ctx, table, tip, last, bundles)
+	if errors.Is(err, errPartGone) {
+		err = s.ifPruned(ctx, tip, err)
+	}
 	if tip == nil || !errors.Is(err, ErrDiverged) {
 		return tip, err
 	}
