@@ -195,6 +195,31 @@ func TestPartsOfABaseThatWereLeft(t *testing.T) {
 	}
 }
 
+// Parts that no listing names, since packs have all versions there, are found all the
+// same.
+func TestVerifyFindsPartsBelowPacks(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	for range 4300 {
+		source.commit(action{"txn": map[string]any{"appId": "a", "version": source.next}})
+	}
+	source.mustPush(store)
+	consolidate(t, store)
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 4300, Delete: true, Grace: -1})
+	}
+	require.NotEmpty(t, keysWith(t, store, "/floor-000003"))
+	require.Len(t, keysWith(t, store, "/part-"), 4)
+	for _, data := range bothDepths {
+		require.Empty(t, verify(t, source.dir, store, remote.VerifyOptions{Data: data}).Findings)
+	}
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), keysWith(t, store, "/part-")[0]))
+	v := verify(t, "", store, remote.VerifyOptions{})
+	require.Error(t, v.Err())
+}
+
 // Two pushers of one table that divide a base at once make one set of parts.
 func TestTwoPushersDivideABase(t *testing.T) {
 	source := oldPond(t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/pondworks/sluice/bundle"
@@ -187,7 +186,7 @@ func (d *division) upload(ctx context.Context, files []bundle.File) error {
 		err = cerr
 	}
 	if errors.Is(err, storage.ErrExists) {
-		return d.takeOther(ctx, key, name)
+		return d.takeOther(ctx, name)
 	}
 	if err != nil {
 		return at(d.key(), key, err)
@@ -199,20 +198,14 @@ func (d *division) upload(ctx context.Context, files []bundle.File) error {
 
 // takeOther takes a part that another pusher, or an attempt of ours whose reply was
 // lost, has created meanwhile. What its name says is what it must hold.
-func (d *division) takeOther(ctx context.Context, key, name string) error {
-	for info, err := range d.store.List(ctx, key, "") {
-		if err != nil {
-			return at(d.key(), key, err)
-		}
-		if info.Key != key {
-			continue
-		}
-		is, err := d.peekPart(ctx, object{version: d.key(), Info: info}, name)
-		if err != nil {
-			return err
-		}
-		d.take(is, info.Size)
-		return nil
+func (d *division) takeOther(ctx context.Context, name string) error {
+	part, err := d.findPart(ctx, d.key(), name)
+	if err != nil {
+		return at(d.key(), partKey(d.key(), name), err)
 	}
-	return at(d.key(), key, fmt.Errorf("%w: created, and then gone", storage.ErrNotFound))
+	is, err := d.peekPart(ctx, partAt(d.key(), part), name)
+	if err == nil {
+		d.take(is, part.Size)
+	}
+	return err
 }

@@ -30,7 +30,7 @@ func (x *indexer) add(ctx context.Context, file liveFile) error {
 	there := file.stored != nil
 	if there && x.isNewPart(*file.stored) {
 		var err error
-		if there, err = x.inTable(ctx, file.stored.File); err != nil {
+		if there, err = x.inTable(ctx, file); err != nil {
 			return err
 		}
 	}
@@ -46,17 +46,18 @@ func (x *indexer) isNewPart(e bundle.IndexEntry) bool {
 	return x.divides && e.Part != "" && e.Version == x.draft.base.Version
 }
 
-// inTable reports whether the table has just this file.
-func (x *indexer) inTable(ctx context.Context, f bundle.File) (bool, error) {
-	size, found, err := x.fileSize(ctx, f.Path)
-	if err != nil || !found || size != f.Size {
+// inTable reports whether the table has just the file that is stored.
+func (x *indexer) inTable(ctx context.Context, file liveFile) (bool, error) {
+	want := file.stored.File
+	size, found, err := x.fileSize(ctx, want.Path)
+	if err != nil || !found || size != want.Size || file.kind != want.Kind {
 		return false, err
 	}
-	here, err := x.measure(ctx, f)
+	here, err := x.measure(ctx, want)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && here.Same(f), err
+	return err == nil && here.Same(want), err
 }
 
 // list adds a file that is in the store.

@@ -86,6 +86,20 @@ func (s *session) partsOf(ctx context.Context, v deltalog.Version) iter.Seq2[sto
 	}
 }
 
+// findPart asks for the size of a part. Wraps storage.ErrNotFound if it is not there.
+func (s *session) findPart(ctx context.Context, v deltalog.Version, name string) (bundle.PartRef, error) {
+	key := partKey(v, name)
+	for info, err := range s.store.List(ctx, key, "") {
+		if err != nil {
+			return bundle.PartRef{}, err
+		}
+		if info.Key == key {
+			return bundle.PartRef{Name: name, Size: info.Size}, nil
+		}
+	}
+	return bundle.PartRef{}, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
+}
+
 // addParts adds what the parts beside version v hold to sorted, by path.
 func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) error {
 	for part, err := range s.partsOf(ctx, v) {

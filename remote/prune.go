@@ -240,7 +240,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 // endingBy returns the bundles that lead no further than to version end. A pusher that
 // lagged may have stored a run far below the end which leads beyond it and of which
 // nothing tells as long as no head does: that is not garbage, whatever its name. One
-// that cannot be read leads nowhere.
+// that is damaged, or that another call has removed, leads nowhere.
 func (s *session) endingBy(ctx context.Context, bundles []object, end deltalog.Version) ([]object, error) {
 	further := make([]bool, len(bundles))
 	group, ctx := errgroup.WithContext(ctx)
@@ -251,7 +251,7 @@ func (s *session) endingBy(ctx context.Context, bundles []object, end deltalog.V
 		}
 		group.Go(func() error {
 			m, err := s.peek(ctx, o)
-			if errors.Is(err, ErrCorrupt) {
+			if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
 				return nil
 			}
 			further[i] = err == nil && m.Versions[len(m.Versions)-1].Version > int64(end)

@@ -201,7 +201,7 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) e
 	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
 		return err
 	}
-	if err := v.lookAtBaseParts(ctx, l.parts); err != nil {
+	if err := v.lookAtBaseParts(ctx); err != nil {
 		return err
 	}
 	v.lookForParts(l.parts)
@@ -372,72 +372,6 @@ func (v *verifier) readBundle(ctx context.Context, o object) looked {
 type need struct {
 	Version int64  `json:"v"`
 	Path    string `json:"path"`
-}
-
-// lookAtBases reads all bases, notes what their indexes refer to, and returns the
-// digests of their commits.
-func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalog.Version]bundle.Digest, error) {
-	commits := map[deltalog.Version]bundle.Digest{}
-	for _, o := range bases {
-		index := extsort.New(v.opts.Memory/4, "")
-		b, err := v.readBase(ctx, o, index)
-		if err == nil {
-			v.done.Bases++
-			commits[o.version] = b.Commit.SHA256
-			err = v.noteBase(b, index)
-		} else if v.found.damage(o.version, o.Key, err) {
-			err = nil
-		}
-		if err = errors.Join(err, index.Close()); err != nil {
-			return nil, at(o.version, o.Key, err)
-		}
-	}
-	return commits, nil
-}
-
-func (v *verifier) readBase(ctx context.Context, o object, index *extsort.Sorter) (bundle.Base, error) {
-	r, err := v.store.Open(ctx, o.Key, 0, -1)
-	if err != nil {
-		return bundle.Base{}, err
-	}
-	b, err := v.opts.Codec.DecodeBase(ctx, r, putIndex(index, o.version))
-	if cerr := r.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil && b.Version != int64(o.version) {
-		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
-	}
-	return b, err
-}
-
-// noteBase notes what a base carries and what it refers to.
-func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter) error {
-	for _, f := range b.Files {
-		if err := v.note(f.Path, fileNote{Is: isCarried, Version: b.Version, Key: b.Version, InBase: true, Size: f.Size, SHA256: f.SHA256}); err != nil {
-			return err
-		}
-	}
-	for _, path := range b.Absent {
-		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
-			return err
-		}
-	}
-	for record, err := range index.Sorted() {
-		if err != nil {
-			return err
-		}
-		e, err := decodeEntry(record.Value)
-		if err != nil {
-			return err
-		}
-		if e.Part != "" {
-			v.baseParts[partKey(deltalog.Version(e.Version), e.Part)] = true
-		}
-		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Part: e.Part, Size: e.Size, SHA256: e.SHA256}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // inOrder calls do for all of in, up to limit at once, and take with the results in

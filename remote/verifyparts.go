@@ -56,19 +56,23 @@ func (v *verifier) takeParts(b looked) error {
 
 // lookAtBaseParts looks at the parts that bases refer to and no bundle names, and notes
 // what they carry.
-func (v *verifier) lookAtBaseParts(ctx context.Context, parts []object) error {
-	for _, o := range parts {
-		if v.parts[o.Key] || !v.baseParts[o.Key] {
+func (v *verifier) lookAtBaseParts(ctx context.Context) error {
+	for _, key := range slices.Sorted(maps.Keys(v.baseParts)) {
+		if v.parts[key] {
 			continue
 		}
-		v.parts[o.Key] = true
-		_, name, _ := parsePartKey(o.Key)
-		is, err := v.lookAtPart(ctx, o.version, bundle.PartRef{Name: name, Size: o.Size}, v.want.Data)
+		v.parts[key] = true
+		of, name, _ := parsePartKey(key)
+		part, err := v.findPart(ctx, of, name)
+		var is bundle.Part
+		if err == nil {
+			is, err = v.lookAtPart(ctx, of, part, v.want.Data)
+		}
 		if err != nil {
-			if !v.found.damage(o.version, o.Key, err) {
+			if !v.found.damage(of, key, err) {
 				return err
 			}
-			v.badParts[o.Key] = true
+			v.badParts[key] = true
 		}
 		for _, f := range is.Files {
 			if err := v.note(f.Path, fileNote{Is: isCarried, Version: is.Version, Key: is.Version, Size: f.Size, SHA256: f.SHA256}); err != nil {
@@ -76,16 +80,10 @@ func (v *verifier) lookAtBaseParts(ctx context.Context, parts []object) error {
 			}
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(v.baseParts)) {
-		if at, _, _ := parsePartKey(key); !v.parts[key] {
-			v.badParts[key] = true
-			v.found.version(FindingMissing, at, key, "a base refers to it")
-		}
-	}
 	return nil
 }
 
-// lookForParts tells of parts that nobody names.
+// lookForParts tells of parts that nobody names, as far as they were listed.
 func (v *verifier) lookForParts(parts []object) {
 	for _, o := range parts {
 		if !v.parts[o.Key] && !v.damaged[o.version] {

@@ -1,0 +1,110 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
+	"github.com/pondworks/sluice/storage"
+)
+
+// lookAtBases reads all bases, notes what their indexes refer to, and returns the
+// digests of their commits. Of a base below the floor, which is there only because
+// others refer to it, it is noted what it carries.
+func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalog.Version]bundle.Digest, error) {
+	commits := map[deltalog.Version]bundle.Digest{}
+	referred := map[deltalog.Version]bool{}
+	for _, o := range bases {
+		err := v.lookAtBase(ctx, o, func(b bundle.Base, index *extsort.Sorter) error {
+			commits[o.version] = b.Commit.SHA256
+			return v.noteBase(b, index, referred)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(referred)) {
+		if _, looked := find(bases, at); looked {
+			continue
+		}
+		o := object{version: at, Info: storage.Info{Key: baseKey(at), Size: -1}}
+		if err := v.lookAtBase(ctx, o, func(b bundle.Base, _ *extsort.Sorter) error { return v.noteCarried(b) }); err != nil {
+			return nil, err
+		}
+	}
+	return commits, nil
+}
+
+// lookAtBase reads a base and calls note with it, if it is whole.
+func (v *verifier) lookAtBase(ctx context.Context, o object, note func(bundle.Base, *extsort.Sorter) error) error {
+	index := extsort.New(v.opts.Memory/4, "")
+	b, err := v.readBase(ctx, o, index)
+	if err == nil {
+		v.done.Bases++
+		err = note(b, index)
+	} else if v.found.damage(o.version, o.Key, err) {
+		err = nil
+	}
+	return at(o.version, o.Key, errors.Join(err, index.Close()))
+}
+
+func (v *verifier) readBase(ctx context.Context, o object, index *extsort.Sorter) (bundle.Base, error) {
+	r, err := v.store.Open(ctx, o.Key, 0, -1)
+	if err != nil {
+		return bundle.Base{}, err
+	}
+	b, err := v.opts.Codec.DecodeBase(ctx, r, putIndex(index, o.version))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && b.Version != int64(o.version) {
+		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
+	}
+	return b, err
+}
+
+// noteCarried notes what a base carries.
+func (v *verifier) noteCarried(b bundle.Base) error {
+	for _, f := range b.Files {
+		if err := v.note(f.Path, fileNote{Is: isCarried, Version: b.Version, Key: b.Version, InBase: true, Size: f.Size, SHA256: f.SHA256}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteBase notes what a base carries and what it refers to, other bases in referred.
+func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[deltalog.Version]bool) error {
+	if err := v.noteCarried(b); err != nil {
+		return err
+	}
+	for _, path := range b.Absent {
+		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
+			return err
+		}
+	}
+	for record, err := range index.Sorted() {
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(record.Value)
+		if err != nil {
+			return err
+		}
+		if e.InBase {
+			referred[deltalog.Version(e.Version)] = true
+		}
+		if e.Part != "" {
+			v.baseParts[partKey(deltalog.Version(e.Version), e.Part)] = true
+		}
+		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Part: e.Part, Size: e.Size, SHA256: e.SHA256}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
