@@ -41,7 +41,7 @@ type Options struct {
 	// Level of zstd, 1 to 22, or 0 to store everything as it is. Levels 1-2, 3-5,
 	// 6-9 and 10-22 are the same. Default (nil): as fast as pays, which is the
 	// fastest mode, and coding by frequency, the costly half of it, only where a
-	// sample promises that it saves an eighth.
+	// sample promises that it saves a sixteenth.
 	Level *int
 	// Limits on what a bundle may hold.
 	Limits Limits

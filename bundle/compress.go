@@ -97,11 +97,11 @@ const (
 	sampleEvery = 2 << 10 // of so many
 	// maxSkewed is how many bits a byte may need on the average for coding by
 	// frequency to be worth its time, of 8.
-	maxSkewed = 7.0
+	maxSkewed = 7.5
 )
 
-// isSkewed estimates from a sample whether coding b by frequency would save an
-// eighth of it.
+// isSkewed estimates from a sample whether coding b by frequency would save a
+// sixteenth of it.
 func isSkewed(b []byte) bool {
 	var counts [256]int
 	n := 0
