@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -148,19 +150,40 @@ func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
 	return src.sent, nil
 }
 
-// sameBase reads the base of version v to its end, which must be of this commit.
+// sameBase reads the base of version v to its end, which must be of this commit, and
+// makes sure that the parts are there which its index names.
 func (s *session) sameBase(ctx context.Context, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return b, 0, err
 	}
 	counted := &countingReader{r: r}
-	b, err = s.opts.Codec.DecodeBase(ctx, counted, discarded)
+	parts := map[string]bool{} // beside it, that its index names
+	b, err = s.opts.Codec.DecodeBase(ctx, counted, func(ctx context.Context, m bundle.Member, r io.Reader) error {
+		if m.Path != bundle.IndexPath(int64(v)) {
+			return discarded(ctx, m, r)
+		}
+		for e, err := range bundle.ReadIndex(r) {
+			if err != nil {
+				return err
+			}
+			if e.Part != "" && e.Version == int64(v) {
+				parts[e.Part] = true
+			}
+		}
+		return nil
+	})
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil && commit != b.Commit.SHA256 {
 		err = diverged(v, commit, b.Commit.SHA256)
+	}
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if err == nil {
+			_, err = s.findPart(ctx, v, name)
+			err = partGone(err)
+		}
 	}
 	return b, counted.n, err
 }

@@ -74,7 +74,8 @@ func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *delt
 }
 
 // draftIndex writes the index of all live files that some object has to a
-// temporary file, and notes those that none has as to be carried.
+// temporary file, and notes those that none has as to be carried, after those that go
+// into parts were stored in them.
 func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.Snapshot, pos *position, tip deltalog.Version) (err error) {
 	live, stored, index := extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, "")
 	defer func() { err = errors.Join(err, live.Close(), stored.Close(), index.Close()) }()

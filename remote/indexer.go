@@ -2,8 +2,7 @@ package remote
 
 import (
 	"context"
-	"errors"
-	"io/fs"
+	"fmt"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -27,37 +26,10 @@ type indexer struct {
 
 // add takes the next live file.
 func (x *indexer) add(ctx context.Context, file liveFile) error {
-	there := file.stored != nil
-	if there && x.isNewPart(*file.stored) {
-		var err error
-		if there, err = x.inTable(ctx, file); err != nil {
-			return err
-		}
-	}
-	if there {
+	if file.stored != nil {
 		return x.list(*file.stored)
 	}
 	return x.carry(ctx, file)
-}
-
-// isNewPart reports whether the file lies in a part that a push has left which was cut
-// off: whoever it was, of whichever table.
-func (x *indexer) isNewPart(e bundle.IndexEntry) bool {
-	return x.divides && e.Part != "" && e.Version == x.draft.base.Version
-}
-
-// inTable reports whether the table has just the file that is stored.
-func (x *indexer) inTable(ctx context.Context, file liveFile) (bool, error) {
-	want := file.stored.File
-	size, found, err := x.fileSize(ctx, want.Path)
-	if err != nil || !found || size != want.Size || file.kind != want.Kind {
-		return false, err
-	}
-	here, err := x.measure(ctx, want)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && here.Same(want), err
 }
 
 // list adds a file that is in the store.
@@ -78,6 +50,9 @@ func (x *indexer) carry(ctx context.Context, file liveFile) error {
 	size, found, err := x.fileSize(ctx, file.path)
 	if err != nil {
 		return err
+	}
+	if !found && file.kind == bundle.KindExtra && !x.opts.AllowMissing {
+		return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, file.path)
 	}
 	if !found {
 		if err := x.checkDead(ctx, file.path, deltalog.Version(d.base.Version), x.tip); err != nil {

@@ -232,10 +232,11 @@ func find(all []object, v deltalog.Version) (object, bool) {
 	return all[i], true
 }
 
-// newestBase returns the newest base in the segment up to target, if there is one.
+// newestBase returns the newest base in the segment up to target, if there is one. One
+// beyond the segment may be what is left of a push over a gap that was cut off.
 func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) {
 	for _, b := range slices.Backward(l.bases) {
-		if in.first <= b.version && b.version <= target {
+		if in.first <= b.version && b.version <= min(target, in.last) {
 			return b, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 
@@ -100,21 +101,56 @@ func (s *session) findPart(ctx context.Context, v deltalog.Version, name string)
 	return bundle.PartRef{}, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
 }
 
-// addParts adds what the parts beside version v hold to sorted, by path.
+// addParts adds what the parts beside version v hold of the table to sorted, by path. A
+// push has left them that was cut off, whoever it was, of whichever table. One that has
+// other bytes under a path of the table is not used at all: who unpacks parts with tar
+// would take them for the table's.
 func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) error {
 	for part, err := range s.partsOf(ctx, v) {
 		if err != nil {
 			return err
 		}
-		name := bundle.PartName(part.is.Files)
-		for _, f := range part.is.Files {
-			f.Part = name
+		here, err := s.filesHere(ctx, part.is.Files)
+		if err != nil {
+			return err
+		}
+		for _, f := range here {
+			f.Part = bundle.PartName(part.is.Files)
 			if err := addEntry(sorted, bundle.IndexEntry{File: f, Version: int64(v)}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// filesHere returns those of the files that the table has, none if it has one of them
+// with other bytes.
+func (s *session) filesHere(ctx context.Context, files []bundle.File) (here []bundle.File, err error) {
+	for _, f := range files {
+		size, found, err := s.fileSize(ctx, f.Path)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		if size != f.Size {
+			return nil, nil
+		}
+		is, err := s.measure(ctx, f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !is.Same(f) {
+			return nil, nil
+		}
+		here = append(here, f)
+	}
+	return here, nil
 }
 
 // checkPart makes sure that a part lies where it belongs.

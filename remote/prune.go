@@ -94,7 +94,10 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if err != nil {
 		return done, err
 	}
-	due := slices.DeleteFunc(garbage, func(o object) bool { return s.opts.Clock().Sub(o.ModTime) < opts.Grace })
+	due, err := s.due(ctx, id, l, garbage, opts.Grace)
+	if err != nil {
+		return done, err
+	}
 	done.Waiting = len(garbage) - len(due)
 	s.foreseeObjects(due, true)
 	for _, o := range due {
@@ -111,6 +114,31 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	return done, nil
 }
 
+// due returns what of the garbage nobody has needed for the grace period: also not the
+// versions that a floor gave up which is younger.
+func (s *session) due(ctx context.Context, id *identity, l listing, garbage []object, grace time.Duration) ([]object, error) {
+	young := func(o object) bool { return s.opts.Clock().Sub(o.ModTime) < grace }
+	before := l
+	before.floors = slices.DeleteFunc(slices.Clone(l.floors), young)
+	was := map[string]bool{} // garbage by the newest floor that is not young
+	if len(before.floors) < len(l.floors) {
+		old, err := s.garbage(ctx, id, before)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range old {
+			was[o.Key] = true
+		}
+	}
+	var due []object
+	for _, o := range garbage {
+		if !young(o) && (len(before.floors) == len(l.floors) || was[o.Key]) {
+			due = append(due, o)
+		}
+	}
+	return due, nil
+}
+
 // raiseFloor gives up the versions that the options do not keep.
 func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segments []segment, opts PruneOptions, done *Pruned) error {
 	if len(segments) == 0 || opts.KeepVersions == 0 && opts.KeepAge == 0 {
@@ -120,10 +148,13 @@ func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segm
 	if err != nil {
 		return err
 	}
-	for _, seg := range segments {
+	for _, seg := range slices.Backward(segments) {
 		b, found := l.newestBase(seg, keep)
-		if !found || b.version <= l.start(id) {
+		if !found {
 			continue
+		}
+		if b.version <= l.start(id) {
+			break
 		}
 		floor := object{version: b.version, Info: storage.Info{Key: floorKey(b.version), ModTime: s.opts.Clock()}}
 		if opts.Delete {
@@ -134,6 +165,7 @@ func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segm
 		}
 		l.floors = append(l.floors, floor)
 		done.NewFloor = true
+		break
 	}
 	return nil
 }
@@ -179,6 +211,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 	if err != nil {
 		return nil, err
 	}
+	l.bases = every.bases // a listing that looks into packs has only those that the newest floor keeps
 	n, err := s.needed(ctx, id, l)
 	if err != nil {
 		return nil, err
@@ -289,6 +322,9 @@ func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing,
 	m, err := s.peek(ctx, of)
 	if err != nil {
 		return since, false, err
+	}
+	if _, has := find(every.bases, o.version); m.Versions[0].Gap != nil && !has {
+		return since, false, nil // they are what is left of a base that was lost
 	}
 	_, name, _ := parsePartKey(o.Key)
 	named := slices.ContainsFunc(m.Parts, func(p bundle.PartRef) bool { return p.Name == name })

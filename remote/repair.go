@@ -66,18 +66,10 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	return found, nil
 }
 
-// removeBundle removes a bundle, and then its parts.
+// removeBundle removes a bundle. Its parts stay for Prune, since a base of ours may
+// refer to the same ones: their names say what is in them.
 func (s *session) removeBundle(ctx context.Context, m bundle.Manifest) error {
-	v := deltalog.Version(m.Versions[0].Version)
-	if err := s.store.deleter.Delete(ctx, bundleKey(v)); err != nil {
-		return err
-	}
-	for _, p := range m.Parts {
-		if err := s.store.deleter.Delete(ctx, partKey(v, p.Name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.store.deleter.Delete(ctx, bundleKey(deltalog.Version(m.Versions[0].Version)))
 }
 
 // linkedEnd follows the chain of hashes through the newest bundles of the segment

@@ -12,7 +12,7 @@ const (
 	// least 5 MiB and some want all parts alike.
 	minPart = 8 << 20
 	// maxParts is the limit of S3 for one upload. A stream of which nothing is known
-	// may thus reach 78 GiB; where its size is, or a bound of it, parts grow to fit.
+	// may thus reach 78 GiB; where its size is parts grow to fit.
 	maxParts = 10_000
 	// firstRead is what Create sets aside for a stream of unknown size before
 	// it knows more; most objects are small.

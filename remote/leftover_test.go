@@ -1,0 +1,186 @@
+package remote_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+// What a push over a gap leaves that is cut off after its base, when the log is cleaned
+// up further before the next push: a base in the middle of the gap. Retention must not
+// begin the history there.
+func TestFloorIsNoBaseWithinAGap(t *testing.T) {
+	source, store, other := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(2, 3, 100)
+	require.NoError(t, source.pushDivided(store))
+	for key := range objects(t, store) {
+		copyObject(t, store, other, key)
+	}
+	source.churn(5, 3, 100)
+	source.cleanUp(4)
+	require.NoError(t, source.pushDivided(other))
+	copyObject(t, other, store, "backups/version-000004/base.tar.zst")
+	source.churn(5, 3, 100)
+	source.cleanUp(8)
+	require.NoError(t, source.pushDivided(store))
+
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 7, Delete: true, Grace: -1})
+	}
+	require.Empty(t, keysWith(t, store, "/floor-"))
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 2, Delete: true, Grace: -1})
+	}
+	require.Len(t, keysWith(t, store, "/floor-"), 1)
+	dir = restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
+}
+
+// A bundle where a gap ends that does not record it, left of a push that was cut off
+// before the log was cleaned up, is not taken for ours: nobody would get beyond it.
+func TestLeftoverWhereAGapEndsIsTold(t *testing.T) {
+	source, store, whole := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(2, 3, 100)
+	source.pushSingly(store)
+	source.churn(2, 3, 100)
+	source.pushSingly(whole)
+	const key = "backups/version-000003/bundle.tar.zst"
+	copyObject(t, whole, store, key)
+	source.churn(1, 3, 100)
+	source.cleanUp(3)
+	_, err := source.push(store)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.ErrorContains(t, err, key)
+	require.ErrorContains(t, err, "does not record the gap")
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	source.mustPush(store)
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 4), liveFiles(t, dir, 4))
+}
+
+// A push that finds its base there makes sure of the parts, as long as the source has
+// what is in them.
+func TestBaseThereButNotItsParts(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	key := keysWith(t, store, "/part-")[0]
+	for _, gone := range []string{"backups/version-000002/bundle.tar.zst", "backups/version-000003/bundle.tar.zst", "backups/head.json", key} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), gone))
+	}
+	err := source.pushDivided(store)
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, key)
+}
+
+// Without its base, the parts beside a gap are what is left of the data.
+func TestPruneLeavesThePartsOfALostBase(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/version-000002/base.tar.zst"))
+	require.Empty(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys)
+}
+
+// An extra file that is gone is no less missed beyond a gap.
+func TestExtraFileGoneBeyondAGap(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 3, 100)
+	source.write("_large_files/a", "hello")
+	source.cleanUp(2)
+	extra := func(context.Context, deltalog.Version) ([]string, error) {
+		return []string{"_large_files/a", "_large_files/gone"}, nil
+	}
+	_, err := replicator(t, source.dir, store, &remote.Options{Extra: extra}).Push(t.Context())
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, "_large_files/gone")
+	report, err := replicator(t, source.dir, store, &remote.Options{Extra: extra, AllowMissing: true}).Push(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Absent)
+}
+
+// A fork may have left the same parts that a base of ours refers to.
+func TestRepairLeavesPartsThatABaseNames(t *testing.T) {
+	ours, store, whole := newPond(t), storage.NewMemory(), storage.NewMemory()
+	ours.churn(2, 3, 100)
+	require.NoError(t, ours.pushDivided(store))
+	for key := range objects(t, store) {
+		copyObject(t, store, whole, key)
+	}
+	fork := &pond{t: t, dir: filepath.Join(t.TempDir(), "fork"), next: ours.next}
+	require.NoError(t, os.CopyFS(fork.dir, os.DirFS(ours.dir)))
+	ours.append("ours")
+	fork.append("fork")
+	for _, p := range []*pond{ours, fork} {
+		actions := []action{{"txn": map[string]any{"appId": filepath.Base(p.dir), "version": 1}}}
+		for i := range 10 {
+			content := noise(uint64(1000+i), 4000)
+			p.write(largeFile(3, i), content)
+			actions = append(actions, add(largeFile(3, i), content))
+		}
+		p.commit(actions...)
+	}
+	require.NoError(t, fork.pushDivided(whole))
+	for _, key := range keysWith(t, whole, "version-000003/") {
+		copyObject(t, whole, store, key)
+	}
+	before := len(keysWith(t, store, "version-000003/part-"))
+	require.Positive(t, before)
+	left, err := replicator(t, ours.dir, store, nil).Repair(t.Context(), true)
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.True(t, left[0].Removed)
+	require.Len(t, keysWith(t, store, "version-000003/part-"), before)
+	require.NoError(t, ours.pushDivided(store))
+	requireSame(t, ours.dir, restored(t, store))
+}
+
+// What the versions need that a floor gives up stays for the grace period of that floor,
+// though it lies below an older one.
+func TestGraceOfASecondFloor(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.commitLarge(2, 100) // needed by the base of version 2
+	source.append("1")
+	source.append("2")
+	base := func() {
+		source.pushSingly(store)
+		_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+		require.NoError(t, err)
+	}
+	base()
+	source.append("3")
+	source.commit(remove(largeFile(0, 0)), remove(largeFile(0, 1)))
+	source.append("5")
+	base()
+	now := time.Now()
+	pruneAt := func(after time.Duration, keep int64) remote.Pruned {
+		r := storeOnly(t, store, &remote.Options{Clock: func() time.Time { return now.Add(after) }})
+		done, err := r.Prune(t.Context(), remote.PruneOptions{KeepVersions: keep, Delete: true})
+		require.NoError(t, err)
+		return done
+	}
+	pruneAt(0, 4) // floor 2
+	pruneAt(48*time.Hour, 4)
+	target := deltalog.Version(4)
+	initLive4 := func() error {
+		dir := filepath.Join(t.TempDir(), "replica")
+		_, err := replicator(t, dir, store, &remote.Options{Target: &target, History: remote.HistoryLive}).Init(t.Context())
+		return err
+	}
+	require.NoError(t, initLive4())
+	const key = "backups/version-000000/bundle.tar.zst"
+	require.Contains(t, objects(t, store), key)
+	done := pruneAt(72*time.Hour, 1) // floor 5
+	require.True(t, done.NewFloor)
+	require.Empty(t, done.Keys)
+	require.Positive(t, done.Waiting)
+	require.Contains(t, objects(t, store), key)
+}
