@@ -159,7 +159,7 @@ func cutOffEverywhere(t *testing.T, source *pond, begun storage.Store) {
 	require.Len(t, resumed, 5, "after each of the parts, and before the first")
 }
 
-// What was left is used file by file, where it is what the table has, and only there.
+// What was left is used file by file, but not if it has other bytes than the table.
 func TestPartsOfABaseThatWereLeft(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(source *pond, file string)

@@ -1,0 +1,96 @@
+package remote
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
+)
+
+// needed are the objects that promised versions need, by version.
+type needed struct {
+	bundles, bases map[deltalog.Version]bool
+	parts          map[string]bool  // that the bases refer to, by key
+	end            deltalog.Version // of the history
+}
+
+func (n *needed) anyIn(x object) bool {
+	for v := range n.bundles {
+		if x.version <= v && v <= x.last {
+			return true
+		}
+	}
+	return false
+}
+
+// needed follows the references: from the floor on all bundles that carry the
+// versions there, what the indexes of the bases that are kept refer to, and what it
+// takes to restore the pinned versions.
+func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed, error) {
+	n := &needed{bundles: map[deltalog.Version]bool{}, bases: map[deltalog.Version]bool{}, parts: map[string]bool{}}
+	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
+	if err != nil {
+		return nil, err
+	}
+	n.end = l.start(id) - 1
+	for _, seg := range segments {
+		n.end = max(n.end, seg.last)
+	}
+	for _, pin := range l.pins {
+		if pin >= l.floor() {
+			continue
+		}
+		seg, _, err := s.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1))
+		if err != nil {
+			return nil, err
+		}
+		seg.bundles = seg.upTo(pin)
+		segments = append(segments, seg)
+	}
+	for _, seg := range segments {
+		for _, o := range seg.bundles {
+			n.bundles[o.version] = true
+		}
+	}
+	for _, b := range keptBases(l.bases, l.floor(), l.pins) {
+		n.bases[b.version] = true
+		if err := s.needIndex(ctx, n, b.version); err != nil {
+			return nil, at(b.version, b.Key, err)
+		}
+	}
+	return n, nil
+}
+
+func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) error {
+	index := extsort.New(s.opts.Memory/4, "")
+	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
+	if err != nil {
+		return err
+	}
+	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
+	if cerr := r.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		for record, rerr := range index.Sorted() {
+			if err = rerr; err != nil {
+				break
+			}
+			var e bundle.IndexEntry
+			if e, err = decodeEntry(record.Value); err != nil {
+				break
+			}
+			if e.InBase {
+				n.bases[deltalog.Version(e.Version)] = true
+			} else {
+				n.bundles[deltalog.Version(e.Version)] = true
+			}
+			if e.Part != "" {
+				n.parts[partKey(deltalog.Version(e.Version), e.Part)] = true
+			}
+		}
+	}
+	return errors.Join(err, index.Close())
+}
