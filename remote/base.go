@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
+	"io/fs"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -72,93 +71,97 @@ func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.V
 	if s.store.creator == nil {
 		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
 	}
-	if !pos.some || pos.last < v { // what a push that was cut off has taken need not be taken again
+	if pos.end() < v { // what a push that was cut off has taken need not be taken again
 		commit, err := hashLocal(ctx, s.table, v)
 		if err != nil {
 			return err
 		}
-		there, size, err := s.sameBase(ctx, v, commit)
+		there, size, err := s.sameBase(ctx, pos, v, commit)
 		if err == nil {
-			s.tookBase(pos, there, size)
+			s.hasBase(pos, there, size)
 			return nil
 		}
 		if !errors.Is(err, storage.ErrNotFound) {
 			return at(v, baseKey(v), err)
 		}
 	}
-	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
-	if err != nil {
-		return at(v, "", err)
-	}
-	draft, err := s.draftBase(ctx, state, pos, v, tip)
-	if cerr := state.Close(); err == nil {
-		err = cerr
-	}
+	draft, err := s.draftBase(ctx, table, pos, v, tip)
 	if err != nil {
 		return at(v, baseKey(v), err)
 	}
-	size, err := s.createBase(ctx, draft)
+	err = s.createBase(ctx, pos, draft)
 	if rerr := draft.remove(); rerr != nil {
 		s.log.Warn("temporary files not removed", logError, rerr)
 	}
-	if err != nil {
-		return at(v, baseKey(v), err)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("a file vanished while it was read, push again: %w", err)
 	}
-	s.tookBase(pos, draft.base, size)
-	return nil
+	return at(v, baseKey(v), err)
 }
 
-// tookBase notes that the store has a base, an object of size bytes.
-func (s *session) tookBase(pos *position, b bundle.Base, size int64) {
+// hasBase notes that the store has a base, an object of size bytes.
+func (s *session) hasBase(pos *position, b bundle.Base, size int64) {
 	v := deltalog.Version(b.Version)
 	pos.base = sinceBase{Version: &v, Size: size, Live: b.Live.Bytes}
 	pos.mend = true
 	s.catalog = nil // the next base begins where this one ends
-	s.mu.Lock()
-	s.report.Base = &v
-	s.report.Absent += len(b.Absent)
-	s.mu.Unlock()
-	s.log.Info("took base", logVersion, v, "files", b.Live.Files, "size", size)
 }
 
-// createBase uploads a base and returns its size and what it says. One that is
-// there already, of the same commit, will do: it was made of the same state.
-func (s *session) createBase(ctx context.Context, d *baseDraft) (int64, error) {
-	key := baseKey(deltalog.Version(d.base.Version))
-	src := &packing[bundle.Base]{pack: func(w io.Writer) (bundle.Base, error) {
-		return s.opts.Codec.EncodeBase(ctx, w, d.base, d.open)
-	}}
-	err := s.store.creator.Create(ctx, key, src, -1)
+// tookBase notes that this call has taken a base, an object of size bytes.
+func (s *session) tookBase(pos *position, d *baseDraft, size int64) {
+	b := d.base
+	s.hasBase(pos, b, size)
+	d.portion.finish()
+	s.mu.Lock()
+	s.report.Base = pos.base.Version
+	s.report.Absent += len(b.Absent)
+	s.report.Files += d.files
+	s.report.Bytes += d.size
+	s.mu.Unlock()
+	s.log.Info("took base", logVersion, b.Version, "files", b.Live.Files, "size", size)
+}
+
+// createBase uploads a base. One that is there already, of the same commit, will do: it
+// was made of the same state.
+func (s *session) createBase(ctx context.Context, pos *position, d *baseDraft) error {
+	v := deltalog.Version(d.base.Version)
+	src := &packing[bundle.Base]{portion: d.portion, stands: d.carried}
+	src.pack = func(w io.Writer) (bundle.Base, error) {
+		return s.opts.Codec.EncodeBase(ctx, w, d.base, d.opener(s.opener(nil, src.reading)))
+	}
+	err := s.store.creator.Create(ctx, baseKey(v), src, -1)
 	if cerr := src.Close(); err == nil {
 		err = cerr
 	}
 	if errors.Is(err, storage.ErrExists) {
 		ours, err := src.finished()
 		if err != nil {
-			return 0, err
+			return err
 		}
-		theirs, size, err := s.sameBase(ctx, deltalog.Version(d.base.Version), ours.Commit.SHA256)
+		theirs, size, err := s.sameBase(ctx, pos, v, ours.Commit.SHA256)
 		if err == nil {
-			d.base = theirs
+			s.hasBase(pos, theirs, size)
 		}
-		return size, err
+		return err
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	d.base = *src.done
-	return src.sent, nil
+	s.tookBase(pos, d, src.sent)
+	return nil
 }
 
 // sameBase reads the base of version v to its end, which must be of this commit, and
-// makes sure that the parts are there which its index names.
-func (s *session) sameBase(ctx context.Context, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
+// makes sure that those parts are there which its index names and no bundle can have:
+// as long as the history has not come to them, the table has what they lack.
+func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return b, 0, err
 	}
 	counted := &countingReader{r: r}
-	parts := map[string]bool{} // beside it, that its index names
+	parts := map[string]bool{} // keys
 	b, err = s.opts.Codec.DecodeBase(ctx, counted, func(ctx context.Context, m bundle.Member, r io.Reader) error {
 		if m.Path != bundle.IndexPath(int64(v)) {
 			return discarded(ctx, m, r)
@@ -167,8 +170,8 @@ func (s *session) sameBase(ctx context.Context, v deltalog.Version, commit bundl
 			if err != nil {
 				return err
 			}
-			if e.Part != "" && e.Version == int64(v) {
-				parts[e.Part] = true
+			if at := deltalog.Version(e.Version); e.Part != "" && at > pos.end() {
+				parts[partKey(at, e.Part)] = true
 			}
 		}
 		return nil
@@ -179,11 +182,8 @@ func (s *session) sameBase(ctx context.Context, v deltalog.Version, commit bundl
 	if err == nil && commit != b.Commit.SHA256 {
 		err = diverged(v, commit, b.Commit.SHA256)
 	}
-	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		if err == nil {
-			_, err = s.findPart(ctx, v, name)
-			err = partGone(err)
-		}
+	if err == nil && len(parts) > 0 {
+		err = s.checkParts(ctx, parts)
 	}
 	return b, counted.n, err
 }
@@ -203,9 +203,26 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // temporary files, since they are as large as the live set.
 type baseDraft struct {
 	base              bundle.Base
-	open              bundle.OpenFunc
 	checkpoint, index temporary
 	carried           int64 // bytes of base.Files
+
+	// What no bundle has, be it in parts or in the base:
+	files   int
+	size    int64    // bytes
+	portion *portion // of what the push does
+}
+
+// opener opens the members of the base, those that lie in the table by way of table.
+func (d *baseDraft) opener(table bundle.OpenFunc) bundle.OpenFunc {
+	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+		switch path {
+		case bundle.IndexPath(d.base.Version):
+			return d.index.open()
+		case d.base.Checkpoint[0].Path:
+			return d.checkpoint.open()
+		}
+		return table(ctx, path)
+	}
 }
 
 func (d *baseDraft) remove() error {

@@ -1,7 +1,9 @@
 package remote_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,6 +195,114 @@ func TestPartsOfABaseThatWereLeft(t *testing.T) {
 			require.Equal(t, liveFiles(t, source.dir, tip), liveFiles(t, dir, tip))
 		})
 	}
+}
+
+// Parts are used again although the log was cleaned up further before the next push, which
+// begins with another version.
+func TestPartsOfABaseOfAnotherVersion(t *testing.T) {
+	for name, begun := range map[string]int{"an empty store": 0, "a hole": 1} {
+		t.Run(name, func(t *testing.T) {
+			source, whole, store := newPond(t), storage.NewMemory(), storage.NewMemory()
+			source.churn(1, 3, 100)
+			for range begun {
+				source.mustPush(store)
+			}
+			source.commitLarge(10, 4000)
+			source.churn(1, 3, 100)
+			source.cleanUp(2)
+			source.churn(1, 3, 100)
+			for key := range objects(t, store) {
+				copyObject(t, store, whole, key)
+			}
+			require.NoError(t, source.pushDivided(whole))
+			require.Len(t, keysWith(t, whole, "version-000002/part-"), 4)
+			for _, key := range keysWith(t, whole, "/part-")[:3] {
+				copyObject(t, whole, store, key)
+			}
+			if begun == 0 {
+				copyObject(t, whole, store, "sluice.json")
+			}
+			source.cleanUp(3)
+			again := &created{Store: store}
+			require.NoError(t, source.pushDivided(again))
+			require.Equal(t, 1, partsOf(again.keys))
+			require.Len(t, keysWith(t, store, "version-000003/part-"), 1)
+			prune(t, store, remote.PruneOptions{Delete: true, Grace: -1})
+			require.Len(t, keysWith(t, store, "version-000002/part-"), 3)
+			v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+			require.NoError(t, v.Err())
+			require.True(t, v.Table.Identical)
+			require.Contains(t, kinds(v), "gap backups/version-000003/bundle.tar.zst")
+			dir := restored(t, store)
+			require.Equal(t, liveFiles(t, source.dir, 3), liveFiles(t, dir, 3))
+			dir, said, err := readElsewhere(t, store)
+			require.NoError(t, err, said)
+			require.Equal(t, liveFiles(t, source.dir, 3), liveFiles(t, dir, 3))
+		})
+	}
+}
+
+// Where the base beside a gap was lost the next one has all that it had, in parts beside
+// the same version, where retention leaves them alone until they are named.
+func TestBaseInPlaceOfALostOne(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(store))
+	parts := keysWith(t, store, "/part-")
+	for _, key := range []string{"backups/version-000002/base.tar.zst", parts[0], parts[1]} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	}
+	for n := 1; ; n++ {
+		faulty, _ := storagetest.Fault(store, storagetest.FaultPlan{Kind: storagetest.FaultBefore, N: n, Times: 1000, Err: errStopped})
+		r := replicator(t, source.dir, faulty, nil)
+		remote.SetPartSize(r, 10_000)
+		before := keysWith(t, store, "/part-")
+		_, err := r.Base(t.Context())
+		require.Subset(t, keysWith(t, store, "/part-"), before)
+		if err == nil {
+			require.Greater(t, n, 4)
+			break
+		}
+		require.ErrorIs(t, err, errStopped)
+		require.Empty(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys)
+	}
+	require.Equal(t, parts, keysWith(t, store, "/part-"), "the two that were left and two new ones")
+	require.Empty(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys)
+	dir, report := initLive(t, store, remote.Options{})
+	require.Equal(t, deltalog.Version(3), *report.Base)
+	require.Equal(t, liveFiles(t, source.dir, 3), liveFiles(t, dir, 3))
+}
+
+// A file that vanishes while a part is made of it, and that nobody needs any more, is
+// recorded absent.
+func TestFileVanishesBeforeItsPartIsMade(t *testing.T) {
+	source, store := oldPond(t), storage.NewMemory()
+	source.commit(remove(largeFile(1, 0)))
+	table := &vanishing{Dir: openTable(t, source.dir), path: largeFile(1, 0), at: filepath.Join(source.dir, largeFile(1, 0))}
+	r, err := remote.New(table, store, nil)
+	require.NoError(t, err)
+	remote.SetPartSize(r, 10_000)
+	report, err := r.Push(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Absent)
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, source.dir, 4), liveFiles(t, dir, 4))
+	v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+	require.NoError(t, v.Err())
+}
+
+// vanishing is a table of which somebody removes a file when it is opened.
+type vanishing struct {
+	*deltalog.Dir
+	path, at string
+}
+
+func (v *vanishing) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	if path == v.path {
+		if err := os.Remove(v.at); err != nil && !os.IsNotExist(err) {
+			return nil, 0, err
+		}
+	}
+	return v.Dir.OpenFile(ctx, path)
 }
 
 // Parts that no listing names, since packs have all versions there, are found all the

@@ -55,11 +55,12 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 
 // addStored adds to sorted, by path, where every file lies that may be in the
 // store up to version upto: what the newest base lists, then, overruling it,
-// what the bundles after it carry.
-func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto deltalog.Version) error {
+// what the bundles after it carry. It returns the newest version after a gap whose base
+// is missing, negative if there is none: then they need not have all that is live.
+func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto deltalog.Version) (lost deltalog.Version, err error) {
 	l, err := s.list(ctx)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	after := deltalog.Version(-1)
 	for _, b := range l.bases {
@@ -69,7 +70,7 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 	}
 	if after >= 0 {
 		if err := s.addIndex(ctx, sorted, after); err != nil {
-			return at(after, baseKey(after), err)
+			return -1, at(after, baseKey(after), err)
 		}
 	}
 	known := s.catalog
@@ -82,18 +83,16 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 			unknown = append(unknown, o)
 		}
 	}
-	if err := s.addManifests(ctx, sorted, unknown); err != nil {
-		return err
-	}
-	if known == nil || known.last > upto {
-		return nil
+	lost, err = s.addManifests(ctx, sorted, unknown, after)
+	if err != nil || known == nil || known.last > upto {
+		return lost, err
 	}
 	for _, e := range known.files {
 		if err := addEntry(sorted, e); err != nil {
-			return err
+			return -1, err
 		}
 	}
-	return nil
+	return lost, nil
 }
 
 func addEntry(sorted *extsort.Sorter, e bundle.IndexEntry) error {
@@ -110,7 +109,7 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 	if err != nil {
 		return err
 	}
-	index := extsort.New(s.opts.Memory/4, "") // keeps it until its digest is known to be right
+	index := s.sorter() // keeps it until its digest is known to be right
 	defer func() { err = errors.Join(err, index.Close()) }()
 	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
 	if cerr := r.Close(); err == nil {
@@ -130,22 +129,27 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 	return nil
 }
 
-// addManifests adds what the bundles carry, in their order.
-func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object) error {
+// addManifests adds what the bundles carry, in their order. It returns the newest version
+// above base that follows a gap, negative if there is none.
+func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version) (gap deltalog.Version, err error) {
+	gap = -1
 	for some := range slices.Chunk(bundles, peeksAhead) {
 		read, err := s.peekAll(ctx, some)
 		if err != nil {
-			return err
+			return gap, err
 		}
 		for _, m := range read {
+			if first := m.Versions[0]; first.Gap != nil && deltalog.Version(first.Version) > base {
+				gap = deltalog.Version(first.Version)
+			}
 			for _, e := range entriesOf(m) {
 				if err := addEntry(sorted, e); err != nil {
-					return err
+					return gap, err
 				}
 			}
 		}
 	}
-	return nil
+	return gap, nil
 }
 
 func decodeEntry(b []byte) (bundle.IndexEntry, error) {

@@ -87,7 +87,11 @@ func (d *division) next() []bundle.File {
 // reuse takes the parts that are in the store already and hold files as they are
 // in the table.
 func (d *division) reuse(ctx context.Context) error {
-	for part, err := range d.partsOf(ctx, d.key()) {
+	parts, err := d.partsOf(ctx, d.key())
+	if err != nil {
+		return err
+	}
+	for part, err := range d.usable(ctx, parts) {
 		if err == nil {
 			err = d.reuseOne(ctx, part)
 		}

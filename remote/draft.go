@@ -17,8 +17,9 @@ import (
 )
 
 // draftBase gathers what the base of version v says: the commit, a checkpoint,
-// and for every live file where it lies.
-func (s *session) draftBase(ctx context.Context, state *deltalog.Snapshot, pos *position, v, tip deltalog.Version) (_ *baseDraft, err error) {
+// and for every live file where it lies, after those that nothing in the store has were
+// stored in parts, as far as the base itself does not carry them.
+func (s *session) draftBase(ctx context.Context, table StateReader, pos *position, v, tip deltalog.Version) (_ *baseDraft, err error) {
 	d := &baseDraft{base: bundle.Base{Version: int64(v), Writer: s.opts.Writer}}
 	defer func() {
 		if err != nil {
@@ -28,23 +29,41 @@ func (s *session) draftBase(ctx context.Context, state *deltalog.Snapshot, pos *
 	if err := s.draftCommit(ctx, d, pos, v); err != nil {
 		return nil, err
 	}
-	both, bctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return s.draftCheckpoint(bctx, d, state) })
-	both.Go(func() error { return s.draftIndex(bctx, d, state, pos, tip) })
-	if err := both.Wait(); err != nil {
+	live, stored := s.sorter(), s.sorter()
+	defer func() { err = errors.Join(err, live.Close(), stored.Close()) }()
+	beside, err := s.draftState(ctx, d, table, pos, live, stored)
+	if err != nil {
 		return nil, err
 	}
-	table := s.opener(nil, func() *portion { return nil })
-	d.open = func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-		switch path {
-		case bundle.IndexPath(int64(v)):
-			return d.index.open()
-		case d.base.Checkpoint[0].Path:
-			return d.checkpoint.open()
-		}
-		return table(ctx, path)
+	x := &indexer{session: s, draft: d, index: s.sorter(), rest: s.sorter(), pos: pos, tip: tip, beside: beside}
+	defer func() { err = errors.Join(err, x.index.Close(), x.rest.Close()) }()
+	return d, x.run(ctx, live, stored)
+}
+
+// draftState reads the state of the table for the checkpoint and for what is live, and at
+// the same time what of it the store has. It returns beside which version the parts belong
+// that the base needs, negative if there can be none.
+func (s *session) draftState(ctx context.Context, d *baseDraft, table StateReader, pos *position, live, stored *extsort.Sorter) (beside deltalog.Version, err error) {
+	v := deltalog.Version(d.base.Version)
+	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
+	if err != nil {
+		return 0, err
 	}
-	return d, nil
+	both, bctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return s.draftCheckpoint(bctx, d, state) })
+	both.Go(func() error {
+		beside = v
+		if pos.end() >= v {
+			beside = -1
+		}
+		if err := s.addLive(bctx, live, state); err != nil || !pos.some {
+			return err
+		}
+		lost, err := s.addStored(bctx, stored, pos.last)
+		beside = max(beside, lost)
+		return err
+	})
+	return beside, errors.Join(both.Wait(), state.Close())
 }
 
 func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, v deltalog.Version) error {
@@ -71,56 +90,6 @@ func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *delt
 		_, err := state.WriteCheckpoint(w)
 		return errors.Join(err, ctx.Err())
 	})
-}
-
-// draftIndex writes the index of all live files that some object has to a
-// temporary file, and notes those that none has as to be carried, after those that go
-// into parts were stored in them.
-func (s *session) draftIndex(ctx context.Context, d *baseDraft, state *deltalog.Snapshot, pos *position, tip deltalog.Version) (err error) {
-	live, stored, index := extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, ""), extsort.New(s.opts.Memory/4, "")
-	defer func() { err = errors.Join(err, live.Close(), stored.Close(), index.Close()) }()
-	if err := s.addLive(ctx, live, state); err != nil {
-		return err
-	}
-	x := &indexer{session: s, draft: d, index: index, tip: tip, divides: !pos.some || pos.last < state.Version}
-	if x.divides { // before the bundles, which overrule them
-		if err := s.addParts(ctx, stored, state.Version); err != nil {
-			return err
-		}
-	}
-	if pos.some {
-		if err := s.addStored(ctx, stored, pos.last); err != nil {
-			return err
-		}
-	}
-	for file, err := range join(live, stored) {
-		if err != nil {
-			return err
-		}
-		if err := x.add(ctx, file); err != nil {
-			return err
-		}
-	}
-	return d.index.write("sluice-index-", func(w io.Writer) error {
-		for record, err := range index.Sorted() {
-			if err != nil {
-				return err
-			}
-			if _, err := w.Write(record.Value); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// indexKey sorts as IndexEntry.Compare does.
-func indexKey(e bundle.IndexEntry) string {
-	inBase := 0
-	if e.InBase {
-		inBase = 1
-	}
-	return fmt.Sprintf("%020d%d%32s%s", e.Version, inBase, e.Part, e.Path)
 }
 
 // addLive adds the paths of all files that version v needs, with their kinds.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // findGap finds out whether the table's log still goes back to what the store
@@ -15,14 +16,14 @@ import (
 func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Version) error {
 	pos.gap = nil
 	from := pos.next()
-	if !pos.some && pos.identity != nil {
-		return s.beginAgain(ctx, pos, from)
-	}
 	needed := from // the oldest commit that a push without a gap reads
 	if pos.some {
 		needed = min(pos.last, tip)
 	}
 	there, err := s.hasCommit(ctx, needed)
+	if there && !pos.some && from > 0 { // a first push that died before its first bundle
+		pos.gap = &gapAt{version: from}
+	}
 	if err != nil || there {
 		return err
 	}
@@ -39,6 +40,9 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 	}
 	if start < from {
 		return at(needed, "", fmt.Errorf("%w: the log lacks the commit", ErrCorrupt))
+	}
+	if pos.lostFirst {
+		return at(from, bundleKey(from), fmt.Errorf("%w: the history begins with it; it is missing, though later versions were stored, and the table's log does not go back to it", ErrGap))
 	}
 	pos.gap = &gapAt{version: start, from: from}
 	if !pos.some {
@@ -65,17 +69,22 @@ func (s *session) confirmGap(ctx context.Context, pos *position, tip deltalog.Ve
 	return s.findGap(ctx, pos, tip)
 }
 
-// beginAgain carries on a first push that died before its first bundle, in a
-// store whose history begins at version first.
-func (s *session) beginAgain(ctx context.Context, pos *position, first deltalog.Version) error {
-	there, err := s.hasCommit(ctx, first)
-	if err == nil && !there {
-		err = at(first, "", fmt.Errorf("%w: the store was begun at this version, to which the table's log does not go back any more; push to another prefix", ErrGap))
+// checkAfterGap makes sure, before all that is live goes up, that no bundle is in the way
+// of the one that records the gap before version v.
+func (s *session) checkAfterGap(ctx context.Context, v deltalog.Version) error {
+	m, err := s.readManifest(ctx, bundleAt(v))
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
 	}
-	if first > 0 {
-		pos.gap = &gapAt{version: first}
+	if err == nil && m.Versions[0].Gap == nil {
+		err = noGap(v)
 	}
 	return err
+}
+
+// noGap: a bundle is there where one would record a gap.
+func noGap(v deltalog.Version) error {
+	return at(v, bundleKey(v), fmt.Errorf("%w: the stored bundle does not record the gap before it: it is left of a push that was cut off before the log was cleaned up; remove it and push again", ErrDiverged))
 }
 
 func (s *session) hasCommit(ctx context.Context, v deltalog.Version) (bool, error) {

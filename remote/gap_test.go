@@ -327,12 +327,48 @@ func TestH01StoreBegunAtALostVersion(t *testing.T) {
 			require.ErrorIs(t, err, remote.ErrDenied)
 			require.Contains(t, objects(t, store), "sluice.json")
 			source.cleanUp(7)
-			before := objects(t, store)
-			_, err = source.push(store)
-			require.ErrorIs(t, err, remote.ErrGap)
-			require.Equal(t, before, objects(t, store))
+			source.mustPush(store)
+			for _, data := range bothDepths {
+				v := verify(t, source.dir, store, remote.VerifyOptions{Data: data})
+				require.NoError(t, v.Err())
+				require.Equal(t, []string{"gap backups/version-000007/bundle.tar.zst"}, kinds(v))
+				require.True(t, v.Table.Identical)
+			}
+			dir := restored(t, store)
+			requireSpan(t, dir, 7, 11)
+			require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
+			dir, said, err := readElsewhere(t, store)
+			require.NoError(t, err, said)
+			require.Equal(t, "7 11", said)
+			require.Equal(t, liveFiles(t, source.dir, 11), liveFiles(t, dir, 11))
 		})
 	}
+}
+
+// Where the bundle was lost with which the history begins, and those above it are there,
+// a table that lacks that version, too, does not begin the history anew: who looks would
+// not see what is missing.
+func TestLostBeginningIsTold(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(8, 4, 500)
+	source.pushSingly(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	for _, key := range []string{"backups/version-000000/bundle.tar.zst", "backups/head.json"} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	}
+	source.churn(4, 4, 500)
+	whole := filepath.Join(t.TempDir(), "whole")
+	require.NoError(t, os.CopyFS(whole, os.DirFS(source.dir)))
+	source.cleanUp(10)
+	before := objects(t, store)
+	_, err = source.push(store)
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, "backups/version-000000/bundle.tar.zst")
+	require.Equal(t, before, objects(t, store))
+	_, err = replicator(t, whole, store, nil).Push(t.Context()) // a table that has it mends the store
+	require.NoError(t, err)
+	requireSame(t, whole, restored(t, store))
 }
 
 // noBundles denies creating bundles and bases.

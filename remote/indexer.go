@@ -2,7 +2,10 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -14,19 +17,111 @@ import (
 //
 // Beyond a gap that may be all that is live. So it goes up like a large commit, in
 // parts that a push which was cut off finds again (bundle/FORMAT.md, "Parts"), in the
-// order of the paths. Where the bundle of the version is in the store there are none:
-// retention would take a new part beside it for one that nobody needs.
+// order of the paths.
 type indexer struct {
 	*session
-	draft   *baseDraft
-	index   *extsort.Sorter
-	tip     deltalog.Version
-	divides bool // into parts
+	draft  *baseDraft
+	index  *extsort.Sorter // of all entries, in the order of IndexEntry.Compare
+	rest   *extsort.Sorter // files that no bundle has
+	pos    *position
+	tip    deltalog.Version
+	beside deltalog.Version // beside which parts belong; negative: there can be none
 }
 
-// add takes the next live file.
-func (x *indexer) add(ctx context.Context, file liveFile) error {
+// run takes the live files and where bundles have them, and closes both.
+func (x *indexer) run(ctx context.Context, live, stored *extsort.Sorter) error {
+	for file, err := range join(live, stored) {
+		if err == nil {
+			err = x.sort(ctx, file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(live.Close(), stored.Close()); err != nil { // to make room
+		return err
+	}
+	if x.draft.files > 0 {
+		if err := x.bring(ctx); err != nil {
+			return err
+		}
+	}
+	return x.draft.index.write("sluice-index-", func(w io.Writer) error {
+		for record, err := range x.index.Sorted() {
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(record.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sort lists a file that a bundle has, and leaves others to bring, but those that the
+// source has no more.
+func (x *indexer) sort(ctx context.Context, file liveFile) error {
 	if file.stored != nil {
+		return x.list(*file.stored)
+	}
+	size, found, err := x.fileSize(ctx, file.path)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return x.gone(ctx, file.path, file.kind)
+	}
+	x.draft.files++
+	x.draft.size += size
+	return x.rest.Add(file.path, []byte(file.kind))
+}
+
+// bring brings what no bundle has into the store.
+func (x *indexer) bring(ctx context.Context) error {
+	d := x.draft
+	d.portion = x.portion(d.size)
+	x.foresee(d.size, x.pos.gap == nil)
+	parts := x.sorter()
+	err := x.addLeft(ctx, parts)
+	if err == nil {
+		for file, ferr := range join(x.rest, parts) {
+			if err = ferr; err == nil {
+				err = x.bringOne(ctx, file)
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	return errors.Join(err, parts.Close(), x.rest.Close())
+}
+
+// addLeft adds what parts have that a push has left which was cut off. Those beside
+// versions to which the history has not come are safe from retention, whichever
+// checkpoint that push went by; and so are those beside a gap whose base was lost.
+func (x *indexer) addLeft(ctx context.Context, parts *extsort.Sorter) error {
+	if d := x.draft; x.beside < 0 || d.size <= x.partSize && d.files <= partFiles {
+		return nil
+	}
+	if x.beside <= x.pos.end() {
+		left, err := x.partsOf(ctx, x.beside)
+		if err != nil {
+			return err
+		}
+		return x.addParts(ctx, parts, left)
+	}
+	l, err := x.session.list(ctx)
+	if err != nil {
+		return err
+	}
+	from, _ := search(l.parts, x.pos.end()+1)
+	return x.addParts(ctx, parts, l.parts[from:])
+}
+
+func (x *indexer) bringOne(ctx context.Context, file liveFile) error {
+	if file.stored != nil {
+		x.draft.portion.settle(file.stored.Size)
 		return x.list(*file.stored)
 	}
 	return x.carry(ctx, file)
@@ -43,32 +138,48 @@ func (x *indexer) list(e bundle.IndexEntry) error {
 	return x.index.Add(indexKey(e), line)
 }
 
-// carry makes the base carry a file that the store has nowhere, or record it
-// absent if the source no longer has it and the newest version does without.
+// indexKey sorts as IndexEntry.Compare does.
+func indexKey(e bundle.IndexEntry) string {
+	inBase := 0
+	if e.InBase {
+		inBase = 1
+	}
+	return fmt.Sprintf("%020d%d%32s%s", e.Version, inBase, e.Part, e.Path)
+}
+
+// carry makes the base carry a file that the store has nowhere, after it has made a part
+// of those before where they are enough for one.
 func (x *indexer) carry(ctx context.Context, file liveFile) error {
-	d := x.draft
 	size, found, err := x.fileSize(ctx, file.path)
 	if err != nil {
 		return err
 	}
-	if !found && file.kind == bundle.KindExtra && !x.opts.AllowMissing {
-		return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, file.path)
-	}
 	if !found {
-		if err := x.checkDead(ctx, file.path, deltalog.Version(d.base.Version), x.tip); err != nil {
-			return err
-		}
-		x.log.Warn("file is gone, recorded as absent", logVersion, d.base.Version, logPath, file.path)
-		d.base.Absent = append(d.base.Absent, file.path)
-		return nil
+		return x.gone(ctx, file.path, file.kind)
 	}
-	if x.divides && d.isFull(size, x.partSize) {
+	d := x.draft
+	if x.beside >= 0 && d.isFull(size, x.partSize) {
 		if err := x.makePart(ctx); err != nil {
 			return err
 		}
 	}
 	d.base.Files = append(d.base.Files, bundle.File{Path: file.path, Kind: file.kind})
 	d.carried += size
+	return nil
+}
+
+// gone records a file absent that the source no longer has, if the newest version does
+// without.
+func (x *indexer) gone(ctx context.Context, path string, kind bundle.Kind) error {
+	b := &x.draft.base
+	if kind == bundle.KindExtra && !x.opts.AllowMissing {
+		return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, path)
+	}
+	if err := x.checkDead(ctx, path, deltalog.Version(b.Version), x.tip); err != nil {
+		return err
+	}
+	x.log.Warn("file is gone, recorded as absent", logVersion, b.Version, logPath, path)
+	b.Absent = append(b.Absent, path)
 	return nil
 }
 
@@ -83,18 +194,51 @@ func (d *baseDraft) isFull(more, partSize int64) bool {
 	return n == partFiles || n > 0 && d.carried+more > partSize
 }
 
-// makePart makes a part of what the base was to carry so far.
+// makePart makes a part of what the base was to carry so far, but for files that vanish
+// meanwhile.
 func (x *indexer) makePart(ctx context.Context) error {
 	b := &x.draft.base
-	d := &division{session: x.session, version: &versionPlan{Version: bundle.Version{Version: b.Version, Modified: b.Modified}}}
-	if err := d.upload(ctx, b.Files); err != nil {
-		return err
-	}
-	for _, f := range d.divided {
-		if err := x.list(bundle.IndexEntry{File: f, Version: b.Version}); err != nil {
+	for len(b.Files) > 0 {
+		d := &division{session: x.session, portion: x.draft.portion, version: &versionPlan{Version: bundle.Version{Version: int64(x.beside), Modified: b.Modified}}}
+		err := d.upload(ctx, b.Files)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = x.dropGone(ctx, err); err == nil {
+				continue
+			}
+		}
+		if err != nil {
 			return err
 		}
+		for _, f := range d.divided {
+			if err := x.list(bundle.IndexEntry{File: f, Version: int64(x.beside)}); err != nil {
+				return err
+			}
+		}
+		break
 	}
 	b.Files, x.draft.carried = nil, 0
+	return nil
+}
+
+// dropGone carries no more what the source no longer has. It returns cause if it still
+// has all.
+func (x *indexer) dropGone(ctx context.Context, cause error) error {
+	var there []bundle.File
+	for _, f := range x.draft.base.Files {
+		_, found, err := x.fileSize(ctx, f.Path)
+		if err == nil && !found {
+			err = x.gone(ctx, f.Path, f.Kind)
+		}
+		if err != nil {
+			return err
+		}
+		if found {
+			there = append(there, f)
+		}
+	}
+	if len(there) == len(x.draft.base.Files) {
+		return cause
+	}
+	x.draft.base.Files = there
 	return nil
 }

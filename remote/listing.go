@@ -347,16 +347,18 @@ func (s *session) longer(ctx context.Context, found *run, among []object) error 
 }
 
 // history returns the segments that make up the history which begins at first:
-// one, and another for each gap that a bundle records. A hole that none records is
-// not bridged, and what lies above it not there yet.
+// one, and another for each gap that a bundle records, also one at the very beginning.
+// A hole that none records is not bridged, and what lies above it not there yet.
 func (s *session) history(ctx context.Context, l listing, first deltalog.Version, hints runHints) ([]segment, error) {
 	var segments []segment
 	for next := first; ; {
 		seg, found, err := s.gapFreeEnd(ctx, l, next, hints)
-		if err != nil || !found {
+		if err != nil || !found && next > first {
 			return segments, err
 		}
-		segments = append(segments, seg)
+		if found {
+			segments = append(segments, seg)
+		}
 		if next, found, err = s.bridge(ctx, l, seg.last); err != nil || !found {
 			return segments, err
 		}

@@ -1,5 +1,7 @@
 package remote
 
+import "github.com/pondworks/sluice/internal/extsort"
+
 // What calls hold in memory, in bytes. Options.Memory bounds the sum.
 const (
 	// packerMemory is what packing one bundle takes beside the result.
@@ -8,6 +10,16 @@ const (
 	// packer and the parts of the object that a driver holds.
 	streamMemory = 32 << 20
 )
+
+// Taking a base holds the state of the table while the checkpoint is written, which takes
+// up to 16 MiB, and three things that are sorted by way of the disk. When a part goes up,
+// or the base, the state is closed.
+
+// stateMemory is what the state of a table takes of Options.Memory.
+func (s *session) stateMemory() int64 { return s.opts.Memory / 4 }
+
+// sorter returns what sorts in an eighth of Options.Memory.
+func (s *session) sorter() *extsort.Sorter { return extsort.New(s.opts.Memory/8, "") }
 
 // packedInMemory is the size of table files up to which a bundle is packed in
 // memory, so that its upload can be repeated at will; a larger one is packed

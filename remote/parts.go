@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -62,19 +63,25 @@ type storedPart struct {
 	is bundle.Part
 }
 
-// partsOf yields the parts beside version v that can be used, whoever made them.
-func (s *session) partsOf(ctx context.Context, v deltalog.Version) iter.Seq2[storedPart, error] {
+// partsOf lists the parts beside version v.
+func (s *session) partsOf(ctx context.Context, v deltalog.Version) ([]object, error) {
+	var found []object
+	for info, err := range s.store.List(ctx, partPrefix(v), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list parts of version %d: %w", int64(v), err)
+		}
+		if _, _, ok := parsePartKey(info.Key); ok {
+			found = append(found, object{version: v, Info: info})
+		}
+	}
+	return found, nil
+}
+
+// usable yields those parts that can be used, whoever made them.
+func (s *session) usable(ctx context.Context, parts []object) iter.Seq2[storedPart, error] {
 	return func(yield func(storedPart, error) bool) {
-		for info, err := range s.store.List(ctx, partPrefix(v), "") {
-			if err != nil {
-				yield(storedPart{}, fmt.Errorf("list parts of version %d: %w", int64(v), err))
-				return
-			}
-			_, name, ok := parsePartKey(info.Key)
-			if !ok {
-				continue
-			}
-			o := object{version: v, Info: info}
+		for _, o := range parts {
+			_, name, _ := parsePartKey(o.Key)
 			is, err := s.peekPart(ctx, o, name)
 			if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported) {
 				s.log.Warn("a part that cannot be used", logKey, o.Key, logError, err)
@@ -101,12 +108,30 @@ func (s *session) findPart(ctx context.Context, v deltalog.Version, name string)
 	return bundle.PartRef{}, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
 }
 
-// addParts adds what the parts beside version v hold of the table to sorted, by path. A
-// push has left them that was cut off, whoever it was, of whichever table. One that has
-// other bytes under a path of the table is not used at all: who unpacks parts with tar
-// would take them for the table's.
-func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) error {
-	for part, err := range s.partsOf(ctx, v) {
+// checkParts makes sure that parts are there, which are given by their keys.
+func (s *session) checkParts(ctx context.Context, keys map[string]bool) error {
+	l, err := s.list(ctx)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, o := range l.parts {
+		there[o.Key] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if !there[key] {
+			return partGone(fmt.Errorf("%w: %s", storage.ErrNotFound, key))
+		}
+	}
+	return nil
+}
+
+// addParts adds what parts hold of the table to sorted, by path. A push has left them
+// that was cut off, whoever it was, of whichever table. One that has other bytes under a
+// path of the table is not used at all: who unpacks parts with tar would take them for
+// the table's.
+func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, parts []object) error {
+	for part, err := range s.usable(ctx, parts) {
 		if err != nil {
 			return err
 		}
@@ -116,7 +141,7 @@ func (s *session) addParts(ctx context.Context, sorted *extsort.Sorter, v deltal
 		}
 		for _, f := range here {
 			f.Part = bundle.PartName(part.is.Files)
-			if err := addEntry(sorted, bundle.IndexEntry{File: f, Version: int64(v)}); err != nil {
+			if err := addEntry(sorted, bundle.IndexEntry{File: f, Version: int64(part.version)}); err != nil {
 				return err
 			}
 		}

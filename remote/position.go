@@ -12,19 +12,20 @@ import (
 
 // position says where a store is.
 type position struct {
-	identity *identity // nil: nothing was ever pushed
-	some     bool      // there is at least one version, and what follows is its newest
-	last     deltalog.Version
-	commit   bundle.Digest    // sha256 of the commit of last
-	time     int64            // of last, as Delta counts it, milliseconds
-	tag      string           // of the head object, for a conditional Put
-	newer    deltalog.Version // that the head with this tag has, where another pusher has come further
-	base     sinceBase
-	runs     runHints
-	gap      *gapAt // that comes next; nil: the version after last, if there is any
-	mend     bool   // the head object does not say this
-	found    time.Time
-	listed   []object // if last was found by listing, not by the head: the newest bundles up to it
+	identity  *identity // nil: nothing was ever pushed
+	some      bool      // there is at least one version, and what follows is its newest
+	last      deltalog.Version
+	commit    bundle.Digest    // sha256 of the commit of last
+	time      int64            // of last, as Delta counts it, milliseconds
+	tag       string           // of the head object, for a conditional Put
+	newer     deltalog.Version // that the head with this tag has, where another pusher has come further
+	base      sinceBase
+	runs      runHints
+	gap       *gapAt // that comes next; nil: the version after last, if there is any
+	mend      bool   // the head object does not say this
+	found     time.Time
+	listed    []object // if last was found by listing, not by the head: the newest bundles up to it
+	lostFirst bool     // the version is missing with which the history begins, but not those above it
 }
 
 // next is the version that the store wants, or the one after a gap that the
@@ -39,6 +40,14 @@ func (p *position) next() deltalog.Version {
 		return p.identity.First
 	}
 	return 0
+}
+
+// end is the newest version in the store, -1 if there is none.
+func (p *position) end() deltalog.Version {
+	if p.some {
+		return p.last
+	}
+	return -1
 }
 
 // locate finds out where the store is: by its head, or where that does not
@@ -91,6 +100,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	p := &position{identity: id, mend: true}
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
 	if err != nil || len(segments) == 0 {
+		p.lostFirst = l.promisedBy(nil) >= 0
 		return p, err
 	}
 	seg := segments[len(segments)-1]

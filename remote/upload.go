@@ -122,7 +122,7 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 		return diverged(v, ours.Commit.SHA256, theirs.Commit.SHA256)
 	}
 	if ours.Gap != nil && theirs.Gap == nil {
-		return at(v, bundleKey(v), fmt.Errorf("%w: the stored bundle does not record the gap before it: it is left of a push that was cut off before the log was cleaned up; remove it and push again", ErrDiverged))
+		return noGap(v)
 	}
 	if a, b := ours.Previous, theirs.Previous; a != nil && b != nil && *a != *b {
 		return diverged(v-1, *a, *b)

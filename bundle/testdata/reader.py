@@ -97,10 +97,9 @@ class Store:
         return None, []
 
     def restart(self, version):
-        """The first version above a hole whose bundle has the gap recorded; None if there is none."""
-        above = min((f for f in self.bundles if f >= version), default=None)
-        gap = above is not None and self.bundle(above)[1]["versions"][0].get("gap")
-        return above if gap and gap["from"] <= version else None
+        """The first version above a hole whose bundle, with a base beside it, has the gap recorded; None if there is none."""
+        above = (f for f in sorted(self.bundles) if f >= version and pathlib.Path(self.folder, f"backups/version-{f:06}/base.tar.zst").exists())
+        return next((f for f in above if self.bundle(f)[1]["versions"][0].get("gap", {"from": f + 1})["from"] <= version), None)
 
 def put(path, content, time=None):
     """Writes a file, relative to the current folder."""

@@ -18,12 +18,8 @@ func (w *World) pushAll(t *trouble, troubled int) (string, error) {
 	w.Counts["pushes to several stores"]++
 	ctx := context.WithoutCancel(t.ctx)
 	stocks := []*stock{w.stock, w.mirror}
-	lost := make([]bool, len(stocks))
 	var before []string // lineages
-	for i, s := range stocks {
-		if err := w.with(s, func() (err error) { lost[i], err = w.isLost(ctx); return err }); err != nil {
-			return "push to both", err
-		}
+	for _, s := range stocks {
 		lineage, err := lineageOf(ctx, s.store)
 		if err != nil {
 			return "push to both", err
@@ -43,7 +39,7 @@ func (w *World) pushAll(t *trouble, troubled int) (string, error) {
 			if err := w.observe(ctx); err != nil {
 				return err
 			}
-			return w.pushed(&pusher{}, reports[i].Report, reports[i].Err, lost[i], excused)
+			return w.pushed(&pusher{}, reports[i].Report, reports[i].Err, excused)
 		}); jerr != nil {
 			return what + note(t.name), fmt.Errorf("%s: %w", reports[i].Name, jerr)
 		}
@@ -53,12 +49,6 @@ func (w *World) pushAll(t *trouble, troubled int) (string, error) {
 		if err := w.checkLineage(ctx, before); err != nil {
 			return what, err
 		}
-	}
-	if lost[1] {
-		w.mirror = w.newStock()
-	}
-	if lost[0] {
-		return what + "; a new store", w.newStore()
 	}
 	return what, nil
 }

@@ -53,10 +53,6 @@ func (w *World) pushStep(ctx context.Context) (string, error) {
 func (w *World) push(t *trouble, pushers []*pusher) (string, error) {
 	defer t.end()
 	w.Counts["pushes"]++
-	lost, err := w.isLost(t.ctx)
-	if err != nil {
-		return "push", err
-	}
 	reports, errs := make([]remote.Report, len(pushers)), make([]error, len(pushers))
 	var running sync.WaitGroup
 	for i, p := range pushers {
@@ -80,23 +76,16 @@ func (w *World) push(t *trouble, pushers []*pusher) (string, error) {
 	}
 	what += fmt.Sprintf("; the store has %v", w.runs)
 	for i, p := range pushers {
-		if err := w.pushed(p, reports[i], errs[i], lost, i == 0 && t.excuses(errs[i])); err != nil {
+		if err := w.pushed(p, reports[i], errs[i], i == 0 && t.excuses(errs[i])); err != nil {
 			return what, err
 		}
-	}
-	if lost {
-		return what + "; a new store", w.newStore()
 	}
 	return what, nil
 }
 
 // pushed judges one push.
-func (w *World) pushed(p *pusher, report remote.Report, err error, lost, excused bool) error {
+func (w *World) pushed(p *pusher, report remote.Report, err error, excused bool) error {
 	switch {
-	case lost && errors.Is(err, remote.ErrGap):
-		return nil
-	case lost && !excused:
-		return fmt.Errorf("want %w, got %v", remote.ErrGap, err)
 	case err != nil && excused:
 		w.Counts["pushes broken off"]++
 		return nil
@@ -108,16 +97,6 @@ func (w *World) pushed(p *pusher, report remote.Report, err error, lost, excused
 		return fmt.Errorf("%d versions remain", report.Remaining)
 	}
 	return nil
-}
-
-// isLost reports whether the store was begun at a version to which the source
-// does not go back any more and never came to have it: no push can go on there.
-func (w *World) isLost(ctx context.Context) (bool, error) {
-	if len(w.runs) > 0 {
-		return false, nil
-	}
-	first, begun, err := w.first(ctx)
-	return begun && first < w.source.start, err
 }
 
 // first is where the history in the store begins, by what its creator noted.
@@ -169,7 +148,7 @@ func (w *World) observe(ctx context.Context) error {
 		case v == w.floor && v > 0: // its base is what counts
 			w.runs = append(w.runs, span{v, v})
 		case !known: // maybe a gap that a bundle above records
-		case v == first && len(w.runs) == 0, gap != nil && len(w.runs) > 0 && gap.From <= int64(end)+1:
+		case v == first && len(w.runs) == 0, gap != nil && gap.From <= int64(max(first-1, end))+1:
 			w.runs = append(w.runs, span{v, v})
 		case len(w.runs) > 0 && v == end+1:
 			w.runs[len(w.runs)-1].last = v

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 
 	"github.com/pondworks/sluice/bundle"
@@ -93,18 +92,11 @@ func New(dir string, seed uint64, trace io.Writer) (*World, error) {
 		Counts: map[string]int{}, dir: dir, rng: rng, trace: trace, codec: codec,
 		source: newSource(filepath.Join(dir, "source"), rng), extra: rng.IntN(3) == 0,
 	}
-	w.mirror = w.newStock()
-	return w, w.newStore()
+	w.stock, w.mirror = w.newStock(), w.newStock()
+	return w, w.startPushers()
 }
 
-// newStore begins again with an empty store and without replicas.
-func (w *World) newStore() error {
-	for _, r := range w.replicas {
-		if err := os.RemoveAll(r.dir); err != nil {
-			return err
-		}
-	}
-	w.stock, w.replicas, w.pushers = w.newStock(), nil, nil
+func (w *World) startPushers() error {
 	for _, p := range []*pusher{{name: "A"}, {name: "B"}, {name: "bounded", max: 1 + w.rng.IntN(4)}} {
 		if err := w.startPusher(p); err != nil {
 			return err
