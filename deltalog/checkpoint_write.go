@@ -20,7 +20,7 @@ type CheckpointInfo struct {
 // memory until it is complete.
 const (
 	groupRows  = 50_000
-	groupBytes = 16 << 20 // of JSON
+	groupBytes = 8 << 20 // of JSON
 )
 
 // rowBatch is how many rows are handed to the parquet writer at once.

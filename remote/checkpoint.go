@@ -73,7 +73,7 @@ func (s *session) checkpointIfDue(ctx context.Context, table LogApplier, v delta
 	if !ok {
 		return
 	}
-	wrote, err := c.CheckpointIfDue(ctx, v, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
+	wrote, err := c.CheckpointIfDue(ctx, v, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
 	if err != nil {
 		s.log.Warn("checkpoint not written", logVersion, v, logError, err)
 	}

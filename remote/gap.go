@@ -123,7 +123,7 @@ func (s *session) tableID(ctx context.Context, v deltalog.Version) (string, erro
 	case v == 0 || !ok:
 		return "", nil
 	}
-	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
+	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
 	if err != nil {
 		return "", err
 	}
@@ -164,7 +164,7 @@ func (s *session) liveAt(ctx context.Context, tip deltalog.Version) (map[string]
 	if !ok {
 		return nil, fmt.Errorf("%w: a file is missing and the table cannot tell its state", ErrUnsupported)
 	}
-	state, err := table.Snapshot(ctx, tip, &deltalog.SnapshotOptions{Memory: s.opts.Memory})
+	state, err := table.Snapshot(ctx, tip, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
 	if err != nil {
 		return nil, at(tip, "", err)
 	}

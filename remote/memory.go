@@ -18,6 +18,14 @@ const (
 // stateMemory is what the state of a table takes of Options.Memory.
 func (s *session) stateMemory() int64 { return s.opts.Memory / 4 }
 
+// entryMemory is about what a file takes from when it is read in an index to when it is
+// placed, in bytes.
+const entryMemory = 768
+
+// entriesAtOnce is how many files of a base may be on their way at once, beside as many
+// that were read ahead. Of an object with more, some are fetched after the others.
+func (s *session) entriesAtOnce() int64 { return max(1, s.opts.Memory/8/entryMemory) }
+
 // sorter returns what sorts in an eighth of Options.Memory.
 func (s *session) sorter() *extsort.Sorter { return extsort.New(s.opts.Memory/8, "") }
 

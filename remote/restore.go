@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -92,27 +93,41 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
 	place := &placer{table: own.table, version: v, own: own, of: s.portion(b.Live.Bytes)}
+	atOnce := s.entriesAtOnce()
+	room := semaphore.NewWeighted(atOnce)
 	var live bundle.Totals
-	var next []bundle.IndexEntry // those of one object
-	fetch := func() {
-		if entries := next; len(entries) > 0 {
-			group.Go(func() error { return s.fetchLive(gctx, place, entries) })
-			next = nil
+	var next []bundle.IndexEntry // those of one object, or some of them
+	fetch := func() error {
+		entries, n := next, int64(len(next))
+		next = nil
+		if n == 0 {
+			return nil
 		}
+		if err := room.Acquire(gctx, n); err != nil {
+			return err
+		}
+		group.Go(func() error {
+			defer room.Release(n)
+			return s.fetchLive(gctx, place, entries)
+		})
+		return nil
 	}
 	var err error
 	for e, rerr := range bundle.ReadIndex(index) {
-		if err = errors.Join(rerr, gctx.Err()); err != nil {
-			break
+		err = errors.Join(rerr, gctx.Err())
+		if full := len(next) > 0 && (!sameObject(next[0], e) || int64(len(next)) == atOnce); err == nil && full {
+			err = fetch()
 		}
-		if len(next) > 0 && !sameObject(next[0], e) {
-			fetch()
+		if err != nil {
+			break
 		}
 		next = append(next, e)
 		live.Files++
 		live.Bytes += e.Size
 	}
-	fetch()
+	if err == nil {
+		err = fetch()
+	}
 	if gerr := group.Wait(); gerr != nil {
 		return gerr
 	}
@@ -147,7 +162,7 @@ func (s *session) objectOf(e bundle.IndexEntry) object {
 func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle.IndexEntry) error {
 	from := deltalog.Version(entries[0].Version)
 	o := s.objectOf(entries[0])
-	var wanted []bundle.File
+	wanted := make([]bundle.File, 0, len(entries))
 	for _, e := range entries {
 		there, err := s.hasFile(ctx, place.table, e.File)
 		if err != nil {
