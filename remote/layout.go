@@ -20,6 +20,7 @@ const (
 	indexPrefix   = backups + "index-"
 	floorPrefix   = backups + "floor-"
 	pinPrefix     = backups + "pin-"
+	unpinPrefix   = backups + "unpin-"
 	partInfix     = "/part-"
 	partSuffix    = ".tar.zst"
 	bundleName    = "/bundle.tar.zst"
@@ -102,16 +103,22 @@ func parseFloorKey(key string) (v deltalog.Version, ok bool) {
 }
 
 // pinKey returns backups/pin-<version, at least 6 digits>-<name>.json.
-func pinKey(v deltalog.Version, name string) string {
-	return fmt.Sprintf("%s%06d-%s.json", pinPrefix, int64(v), name)
+func pinKey(v deltalog.Version, name string) string { return namedKey(pinPrefix, v, name) }
+
+// unpinKey returns backups/unpin-<version, at least 6 digits>-<name>.json.
+func unpinKey(v deltalog.Version, name string) string { return namedKey(unpinPrefix, v, name) }
+
+func namedKey(prefix string, v deltalog.Version, name string) string {
+	return fmt.Sprintf("%s%06d-%s.json", prefix, int64(v), name)
 }
 
-// parsePinKey is the inverse of pinKey; ok is false for any other key.
-func parsePinKey(key string) (v deltalog.Version, name string, ok bool) {
-	rest, hasPrefix := strings.CutPrefix(key, pinPrefix)
+// parseNamedKey is the inverse of pinKey or unpinKey, by the prefix; ok is false for any
+// other key.
+func parseNamedKey(prefix, key string) (v deltalog.Version, name string, ok bool) {
+	rest, hasPrefix := strings.CutPrefix(key, prefix)
 	rest, hasSuffix := strings.CutSuffix(rest, ".json")
 	digits, name, _ := strings.Cut(rest, "-")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	v = deltalog.Version(n)
-	return v, name, hasPrefix && hasSuffix && err == nil && pinKey(v, name) == key
+	return v, name, hasPrefix && hasSuffix && err == nil && namedKey(prefix, v, name) == key
 }

@@ -2,8 +2,11 @@ package remote_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -185,4 +188,54 @@ func TestGraceOfASecondFloor(t *testing.T) {
 	require.Empty(t, done.Keys)
 	require.Positive(t, done.Waiting)
 	require.Contains(t, objects(t, store), key)
+}
+
+// What only a pin kept stays for a grace period after the pin was removed, though the floor
+// above it is old; and so does a version that was pinned again meanwhile.
+func TestGraceOfAnUnpin(t *testing.T) {
+	folder := t.TempDir()
+	store, err := storage.OpenDir(folder)
+	require.NoError(t, err)
+	source := newPond(t)
+	source.churn(10, 3, 100)
+	source.pushSingly(store)
+	pusher := replicator(t, source.dir, store, nil)
+	_, err = pusher.Base(t.Context()) // of version 9
+	require.NoError(t, err)
+	require.NoError(t, pusher.Pin(t.Context(), "audit", 5))
+	later := func() { // three days
+		for key := range objects(t, store) {
+			name := filepath.Join(folder, filepath.FromSlash(key))
+			info, err := os.Stat(name)
+			require.NoError(t, err)
+			require.NoError(t, os.Chtimes(name, time.Time{}, info.ModTime().Add(-72*time.Hour)))
+		}
+	}
+	day := remote.PruneOptions{KeepVersions: 1, Delete: true}
+	prune(t, store, day)
+	later()
+	require.Equal(t, []string{"backups/version-000006/bundle.tar.zst"}, prune(t, store, day).Keys, "7 and 8 have what is live at 9")
+	restore := func() error {
+		v := deltalog.Version(5)
+		_, err := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Target: &v}).Init(t.Context())
+		return err
+	}
+	require.NoError(t, restore())
+	for range 2 {
+		require.NoError(t, pusher.Unpin(t.Context(), "audit"))
+		require.ErrorIs(t, restore(), remote.ErrGap)
+		done := prune(t, store, day)
+		require.Empty(t, done.Keys)
+		require.Equal(t, 7, done.Waiting, "versions 0 to 5, and the note of the pin")
+		require.NoError(t, store.Create(t.Context(), "backups/pin-000005-audit.json", strings.NewReader(`{"format":1}`), -1))
+		require.NoError(t, restore())
+		later()
+		prune(t, store, day)
+		require.NoError(t, restore())
+	}
+	require.NoError(t, pusher.Unpin(t.Context(), "audit"))
+	later()
+	require.Len(t, prune(t, store, day).Keys, 7)
+	require.Equal(t, []string{"backups/floor-000009.json", "backups/head.json", "backups/version-000007/bundle.tar.zst", "backups/version-000008/bundle.tar.zst",
+		"backups/version-000009/base.tar.zst", "backups/version-000009/bundle.tar.zst", "sluice-probe", "sluice.json"}, slices.Sorted(maps.Keys(objects(t, store))))
 }

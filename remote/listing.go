@@ -21,6 +21,7 @@ type listing struct {
 	indexes []object // of packs, by the first version
 	floors  []object // ascending by version
 	pins    []deltalog.Version
+	unpins  []object // of pins that were removed, when they were
 }
 
 // object is a bundle or a base, or another object that belongs to a version.
@@ -100,8 +101,10 @@ func (l *listing) take(info storage.Info) {
 		l.indexes = append(l.indexes, object{version: first, last: last, Info: info})
 	} else if v, ok := parseFloorKey(info.Key); ok {
 		l.floors = append(l.floors, object{version: v, Info: info})
-	} else if v, _, ok := parsePinKey(info.Key); ok {
+	} else if v, _, ok := parseNamedKey(pinPrefix, info.Key); ok {
 		l.pins = append(l.pins, v)
+	} else if v, _, ok := parseNamedKey(unpinPrefix, info.Key); ok {
+		l.unpins = append(l.unpins, object{version: v, Info: info})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
-	"github.com/pondworks/sluice/internal/extsort"
 )
 
 // needed are the objects that promised versions need, by version.
@@ -64,7 +63,7 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 }
 
 func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) error {
-	index := extsort.New(s.opts.Memory/4, "")
+	index := s.sorter()
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return err
@@ -82,13 +81,13 @@ func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) 
 			if e, err = decodeEntry(record.Value); err != nil {
 				break
 			}
-			if e.InBase {
-				n.bases[deltalog.Version(e.Version)] = true
-			} else {
-				n.bundles[deltalog.Version(e.Version)] = true
-			}
-			if e.Part != "" {
-				n.parts[partKey(deltalog.Version(e.Version), e.Part)] = true
+			switch v := deltalog.Version(e.Version); {
+			case e.InBase:
+				n.bases[v] = true
+			case e.Part != "":
+				n.parts[partKey(v, e.Part)] = true
+			default:
+				n.bundles[v] = true
 			}
 		}
 	}

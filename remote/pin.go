@@ -56,7 +56,8 @@ func (s *session) pin(ctx context.Context, name string, v deltalog.Version) erro
 	return err
 }
 
-// pinRecord is backups/pin-<version>-<name>.json; its key says all of it.
+// pinRecord is backups/pin-<version>-<name>.json, and backups/unpin-<version>-<name>.json
+// of a pin that was removed; the key says all of it.
 type pinRecord struct {
 	Format  int              `json:"format"`
 	Lineage string           `json:"lineage"`
@@ -64,21 +65,48 @@ type pinRecord struct {
 	Name    string           `json:"name"`
 }
 
-// Unpin removes all pins of a name. It needs the right to delete.
+// Unpin removes all pins of a name. What only they kept goes with a Prune after a grace
+// period that begins now, for those who restore it at the moment. It needs the right to
+// delete.
 func (r *Replicator) Unpin(ctx context.Context, name string) error {
-	s := r.newSession("unpin")
-	if s.store.deleter == nil {
-		return opError("unpin", fmt.Errorf("%w: objects of the store cannot be deleted", ErrReadOnly))
+	return opError("unpin", r.newSession("unpin").unpin(ctx, name))
+}
+
+func (s *session) unpin(ctx context.Context, name string) error {
+	if s.store.deleter == nil || s.store.creator == nil {
+		return fmt.Errorf("%w: objects of the store cannot be deleted", ErrReadOnly)
+	}
+	id, err := s.readIdentity(ctx)
+	if err == nil && id == nil {
+		err = ErrEmptyStore
+	}
+	if err != nil {
+		return err
 	}
 	for pin, err := range s.pins(ctx) {
 		if err == nil && pin.Name == name {
-			err = s.store.deleter.Delete(ctx, pinKey(pin.Version, name))
+			err = s.release(ctx, id, pin)
 		}
 		if err != nil {
-			return opError("unpin", err)
+			return err
 		}
 	}
 	return nil
+}
+
+// release removes a pin, after it has noted when.
+func (s *session) release(ctx context.Context, id *identity, pin Pin) error {
+	key, note := unpinKey(pin.Version, pin.Name), pinRecord{storeFormat, id.Lineage, pin.Version, pin.Name}
+	err := s.createSmall(ctx, key, note)
+	if errors.Is(err, storage.ErrExists) { // from another time
+		if err = s.store.deleter.Delete(ctx, key); err == nil {
+			err = s.createSmall(ctx, key, note)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return s.store.deleter.Delete(ctx, pinKey(pin.Version, pin.Name))
 }
 
 // Pins yields the pins of the store, by version.
@@ -93,7 +121,7 @@ func (s *session) pins(ctx context.Context) iter.Seq2[Pin, error] {
 				yield(Pin{}, opError("pins", err))
 				return
 			}
-			if v, name, ok := parsePinKey(info.Key); ok && !yield(Pin{v, name}, nil) {
+			if v, name, ok := parseNamedKey(pinPrefix, info.Key); ok && !yield(Pin{v, name}, nil) {
 				return
 			}
 		}

@@ -114,13 +114,20 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 }
 
 // due returns what of the garbage nobody has needed for the grace period: also not the
-// versions that a floor gave up which is younger.
+// versions that a floor gave up which is younger, nor what a pin kept until then.
 func (s *session) due(ctx context.Context, id *identity, l listing, garbage []object, grace time.Duration) ([]object, error) {
 	young := func(o object) bool { return s.opts.Clock().Sub(o.ModTime) < grace }
 	before := l
 	before.floors = slices.DeleteFunc(slices.Clone(l.floors), young)
-	was := map[string]bool{} // garbage by the newest floor that is not young
-	if len(before.floors) < len(l.floors) {
+	before.pins = slices.Clone(l.pins)
+	for _, o := range l.unpins {
+		if young(o) {
+			before.pins = append(before.pins, o.version)
+		}
+	}
+	changed := len(before.floors) < len(l.floors) || len(before.pins) > len(l.pins)
+	was := map[string]bool{} // garbage before what is young
+	if changed {
 		old, err := s.garbage(ctx, id, before)
 		if err != nil {
 			return nil, err
@@ -131,7 +138,7 @@ func (s *session) due(ctx context.Context, id *identity, l listing, garbage []ob
 	}
 	var due []object
 	for _, o := range garbage {
-		if !young(o) && (len(before.floors) == len(l.floors) || was[o.Key]) {
+		if !young(o) && (!changed || was[o.Key]) {
 			due = append(due, o)
 		}
 	}
@@ -257,6 +264,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
 		}
 	}
+	add(time.Time{}, every.unpins...)
 	for _, o := range every.parts {
 		since, is, err := s.partIsGarbage(ctx, o, every, l, n)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
 )
 
 // Keys of log attributes.
@@ -37,7 +38,7 @@ type session struct {
 	endIsSure bool                        // where the store ends is what a listing says
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:
-	live        map[string]bool   // paths live at liveVersion; nil until asked for
+	live        *extsort.Set      // paths live at liveVersion; nil until asked for
 	liveVersion deltalog.Version  // the tip of the push or above
 	checkpoint  *deltalog.Version // the table's newest; nil until asked for
 
@@ -73,6 +74,9 @@ func (r *Replicator) do(ctx context.Context, op string, f func(*session, context
 	s := r.newSession(op)
 	ctx, end := r.observe(ctx, op)
 	err := opError(op, f(s, ctx))
+	if err := s.closeLive(); err != nil {
+		s.log.Warn("temporary file not removed", logError, err)
+	}
 	report := s.finish()
 	end(report, err)
 	return report, err

@@ -120,7 +120,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), damaged: map[deltalog.Version]bool{}, parts: map[string]bool{}, baseParts: map[string]bool{}, badParts: map[string]bool{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -139,12 +139,11 @@ type verifier struct {
 	state     *verifyState    // nil: none is kept
 
 	chain     chain
-	carried   int64                     // bytes of the files that bundles have
-	damaged   map[deltalog.Version]bool // bundles that cannot be read, by key
-	parts     map[string]bool           // keys of those that were looked at
-	baseParts map[string]bool           // keys of those that bases refer to
-	badParts  map[string]bool           // of these, that cannot be read
-	table     *tableCheck               // nil: there is no table
+	carried   int64           // bytes of the files that bundles have
+	damaged   map[string]bool // what cannot be read, by the key that a bundle has alone
+	parts     map[string]bool // keys of those that were looked at
+	baseParts map[string]bool // keys of those that bases refer to
+	table     *tableCheck     // nil: there is no table
 }
 
 func (v *verifier) run(ctx context.Context) error {
@@ -171,12 +170,12 @@ func (v *verifier) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = v.look(ctx, id, l, h)
+	err = v.look(ctx, id, l, segments, h)
 	return errors.Join(err, v.state.close(err == nil))
 }
 
 // look goes through everything once.
-func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) error {
+func (v *verifier) look(ctx context.Context, id *identity, l listing, segments []segment, h *head) error {
 	v.chain = chain{found: &v.found, start: l.start(id), end: l.start(id) - 1, partial: l.start(id) > 0, hasBase: func(at deltalog.Version) bool {
 		_, found := find(l.bases, at)
 		return found
@@ -201,20 +200,34 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, h *head) e
 	if err := v.lookAtBundles(ctx, l.bundles); err != nil {
 		return err
 	}
-	if err := v.lookAtBaseParts(ctx); err != nil {
+	if err := v.lookAtBaseParts(ctx, l.parts); err != nil {
 		return err
 	}
 	v.lookForParts(l.parts)
 	v.chain.finish()
 	v.lookAtHead(h)
+	if err := v.lookAtPins(ctx, id, l, segments); err != nil {
+		return err
+	}
+	return v.lookAtFiles(ctx)
+}
+
+// lookAtPins makes sure that the pinned versions can be restored, which may lie below the
+// history.
+func (v *verifier) lookAtPins(ctx context.Context, id *identity, l listing, segments []segment) error {
 	for _, pin := range l.pins {
-		if seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1)); err != nil {
+		if slices.ContainsFunc(segments, func(seg segment) bool { return seg.first <= pin && pin <= seg.last }) {
+			continue
+		}
+		seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1))
+		if err != nil {
 			return err
-		} else if seg.last < pin {
+		}
+		if seg.last < pin {
 			v.found.version(FindingMissing, pin, "", "it is pinned, and the versions that it takes end at %d", int64(seg.last))
 		}
 	}
-	return v.lookAtFiles(ctx)
+	return nil
 }
 
 // lookAtHead compares the hint with what is there.
@@ -257,7 +270,7 @@ func (v *verifier) lookAtBundles(ctx context.Context, bundles []object) error {
 			if !v.found.damage(b.version, b.Key, b.err) {
 				return b.err
 			}
-			v.damaged[b.version] = true
+			v.damaged[bundleKey(b.version)] = true
 			v.chain.unreadable(b.object)
 			return nil
 		}
@@ -293,7 +306,7 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 				continue
 			}
 			v.carried += f.Size
-			if err := v.note(f.Path, fileNote{Is: isCarried, Version: ver.Version, Key: int64(b.version), Size: f.Size, SHA256: f.SHA256}); err != nil {
+			if err := v.note(f.Path, fileNote{Is: isCarried, Version: ver.Version, Key: int64(b.version), Part: f.Part, Size: f.Size, SHA256: f.SHA256}); err != nil {
 				return err
 			}
 		}
@@ -311,7 +324,10 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 		}
 	}
 	v.progress(0, len(b.manifest.Versions), 0)
-	return v.state.add(b)
+	if !b.read || len(b.badParts) > 0 {
+		return nil
+	}
+	return v.state.add(b.object, b.manifest, b.needs)
 }
 
 // lookAtBundle reads the manifest of a bundle, or with Data all of it.

@@ -42,13 +42,13 @@ func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalo
 
 // lookAtBase reads a base and calls note with it, if it is whole.
 func (v *verifier) lookAtBase(ctx context.Context, o object, note func(bundle.Base, *extsort.Sorter) error) error {
-	index := extsort.New(v.opts.Memory/4, "")
+	index := v.sorter()
 	b, err := v.readBase(ctx, o, index)
 	if err == nil {
 		v.done.Bases++
 		err = note(b, index)
 	} else if v.found.damage(o.version, o.Key, err) {
-		err = nil
+		v.damaged[o.Key], err = true, nil
 	}
 	return at(o.version, o.Key, errors.Join(err, index.Close()))
 }

@@ -27,7 +27,7 @@ type fileNote struct {
 	Version int64
 	Key     int64  `json:",omitempty"`
 	InBase  bool   `json:",omitempty"`
-	Part    string `json:",omitempty"` // of that version
+	Part    string `json:",omitempty"` // beside that version
 	Size    int64
 	SHA256  bundle.Digest
 }
@@ -97,14 +97,8 @@ func (v *verifier) checkReferences(path string, notes []fileNote) {
 	for _, n := range notes {
 		at := deltalog.Version(n.Version)
 		switch {
-		case n.Is == isReferred && !v.isDamaged(n) && !anyNote(notes, n.carries):
-			key := bundleKey(deltalog.Version(n.Key))
-			switch {
-			case n.InBase:
-				key = baseKey(deltalog.Version(n.Key))
-			case n.Part != "":
-				key = partKey(deltalog.Version(n.Key), n.Part)
-			}
+		case n.Is == isReferred && !v.damaged[n.object()] && !anyNote(notes, n.carries): // of damage it was told
+			key := n.object()
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Key: key, Path: path, Detail: fmt.Sprintf("%s refers to it, but it is not there with sha256 %s", baseKey(at), n.SHA256)})
 		case n.Is == isNeeded && !anyNote(notes, n.meets):
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Path: path, Detail: "the commit needs it, and no bundle up to that version has it"})
@@ -112,10 +106,17 @@ func (v *verifier) checkReferences(path string, notes []fileNote) {
 	}
 }
 
-// isDamaged reports whether the object that n refers to cannot be read, which was told.
-func (v *verifier) isDamaged(n fileNote) bool {
+// object returns the key of the object that n refers to, of a bundle the one that it has
+// alone.
+func (n fileNote) object() string {
 	at := deltalog.Version(n.Key)
-	return v.damaged[at] || n.Part != "" && v.badParts[partKey(at, n.Part)]
+	switch {
+	case n.InBase:
+		return baseKey(at)
+	case n.Part != "":
+		return partKey(at, n.Part)
+	}
+	return bundleKey(at)
 }
 
 func anyNote(notes []fileNote, ok func(fileNote) bool) bool {
@@ -129,7 +130,7 @@ func anyNote(notes []fileNote, ok func(fileNote) bool) bool {
 
 // carries reports whether c is what the reference r means.
 func (r fileNote) carries(c fileNote) bool {
-	return c.Is == isCarried && c.Key == r.Key && c.InBase == r.InBase && c.Size == r.Size && c.SHA256 == r.SHA256
+	return c.Is == isCarried && c.object() == r.object() && c.Size == r.Size && c.SHA256 == r.SHA256
 }
 
 // meets reports whether c is what the need n means.

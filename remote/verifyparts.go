@@ -54,40 +54,90 @@ func (v *verifier) takeParts(b looked) error {
 	return nil
 }
 
-// lookAtBaseParts looks at the parts that bases refer to and no bundle names, and notes
-// what they carry.
-func (v *verifier) lookAtBaseParts(ctx context.Context) error {
+// basePart is a part that only bases refer to, and what was found out about it.
+type basePart struct {
+	object
+	name string
+	is   bundle.Part
+	read bool
+	err  error
+}
+
+// lookAtBaseParts looks at the parts that bases refer to and no bundle names, several at
+// once, and notes what they carry.
+func (v *verifier) lookAtBaseParts(ctx context.Context, listed []object) error {
+	sizes := map[string]int64{}
+	for _, o := range listed {
+		sizes[o.Key] = o.Size
+	}
+	var parts []basePart
 	for _, key := range slices.Sorted(maps.Keys(v.baseParts)) {
 		if v.parts[key] {
 			continue
 		}
 		v.parts[key] = true
 		of, name, _ := parsePartKey(key)
-		part, err := v.findPart(ctx, of, name)
-		var is bundle.Part
-		if err == nil {
-			is, err = v.lookAtPart(ctx, of, part, v.want.Data)
+		size, known := sizes[key]
+		if !known {
+			size = -1
 		}
-		if err != nil {
-			if !v.found.damage(of, key, err) {
-				return err
-			}
-			v.badParts[key] = true
+		parts = append(parts, basePart{object: partAt(of, bundle.PartRef{Name: name, Size: size}), name: name})
+	}
+	limit := peeksAhead
+	if v.want.Data {
+		limit = v.opts.Concurrency
+	}
+	return inOrder(ctx, limit, parts, v.lookAtBasePart, v.takeBasePart)
+}
+
+func (v *verifier) lookAtBasePart(ctx context.Context, p basePart) basePart {
+	if p.Size < 0 { // it was not listed, since packs have what lies around it
+		var part bundle.PartRef
+		if part, p.err = v.findPart(ctx, p.version, p.name); p.err != nil {
+			return p
 		}
-		for _, f := range is.Files {
-			if err := v.note(f.Path, fileNote{Is: isCarried, Version: is.Version, Key: is.Version, Size: f.Size, SHA256: f.SHA256}); err != nil {
-				return err
-			}
+		p.Size = part.Size
+	}
+	if known := v.state.get(p.object); known != nil {
+		p.is, p.err = v.lookAtPart(ctx, p.version, bundle.PartRef{Name: p.name, Size: p.Size}, false)
+		if p.err == nil && known.isOf(p.is) {
+			return p
 		}
 	}
-	return nil
+	p.read = v.want.Data
+	p.is, p.err = v.lookAtPart(ctx, p.version, bundle.PartRef{Name: p.name, Size: p.Size}, p.read)
+	return p
+}
+
+func (v *verifier) takeBasePart(p basePart) error {
+	if p.err != nil {
+		v.damaged[p.Key] = true
+		if !v.found.damage(p.version, p.Key, p.err) {
+			return p.err
+		}
+		return nil
+	}
+	for _, f := range p.is.Files {
+		if err := v.note(f.Path, fileNote{Is: isCarried, Version: p.is.Version, Key: p.is.Version, Part: p.name, Size: f.Size, SHA256: f.SHA256}); err != nil {
+			return err
+		}
+	}
+	if !p.read {
+		return nil
+	}
+	return v.state.add(p.object, p.is, nil)
 }
 
 // lookForParts tells of parts that nobody names, as far as they were listed.
 func (v *verifier) lookForParts(parts []object) {
 	for _, o := range parts {
-		if !v.parts[o.Key] && !v.damaged[o.version] {
-			v.found.version(FindingLeftover, o.version, o.Key, "neither a bundle nor a base names it: it is of a push that was cut off, which the next one may go on with")
+		if v.parts[o.Key] || v.damaged[bundleKey(o.version)] {
+			continue
 		}
+		what := "it is of a push that was cut off, which the next one may go on with"
+		if o.version <= v.chain.end {
+			what = "it is left of a push that was cut off, or of a base that was lost; prune removes it when no push can need it any more"
+		}
+		v.found.version(FindingLeftover, o.version, o.Key, "neither a bundle nor a base names it: %s", what)
 	}
 }

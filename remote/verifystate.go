@@ -14,12 +14,12 @@ import (
 	"github.com/pondworks/sluice/bundle"
 )
 
-// verifyState is what a Verify of all data remembers of bundles that it has read and
+// verifyState is what a Verify of all data remembers of objects that it has read and
 // found good: a file with one JSON object a line, the first for the whole. A line
 // that was cut short is of no account.
 type verifyState struct {
 	file  *os.File
-	known map[string]verifiedBundle // by place
+	known map[string]verifiedObject // by place
 }
 
 type verifyStateHead struct {
@@ -27,25 +27,25 @@ type verifyStateHead struct {
 	Lineage string `json:"lineage"`
 }
 
-// verifiedBundle is a bundle that was read.
-type verifiedBundle struct {
+// verifiedObject is a bundle with its parts that was read, or a part that only bases name.
+type verifiedObject struct {
 	Key      string        `json:"key"`
 	Offset   int64         `json:"offset,omitempty"`
 	Size     int64         `json:"size"`
-	Manifest bundle.Digest `json:"manifest"` // sha256 of it as JSON
+	Manifest bundle.Digest `json:"manifest"` // sha256 of it, or of the part's description, as JSON
 	Needs    []need        `json:"needs,omitempty"`
 }
 
-func (b verifiedBundle) place() string { return fmt.Sprintf("%s %d %d", b.Key, b.Offset, b.Size) }
+func (b verifiedObject) place() string { return fmt.Sprintf("%s %d %d", b.Key, b.Offset, b.Size) }
 
-// isOf reports whether the bundle still has that manifest.
-func (b verifiedBundle) isOf(m bundle.Manifest) bool {
-	d, err := manifestDigest(m)
+// isOf reports whether the object still has that manifest, or description of a part.
+func (b verifiedObject) isOf(manifest any) bool {
+	d, err := manifestDigest(manifest)
 	return err == nil && d == b.Manifest
 }
 
-func manifestDigest(m bundle.Manifest) (bundle.Digest, error) {
-	b, err := json.Marshal(m)
+func manifestDigest(manifest any) (bundle.Digest, error) {
+	b, err := json.Marshal(manifest)
 	return sha256.Sum256(b), err
 }
 
@@ -56,7 +56,7 @@ func openVerifyState(path, lineage string) (*verifyState, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &verifyState{file: f, known: map[string]verifiedBundle{}}
+	s := &verifyState{file: f, known: map[string]verifiedObject{}}
 	if err := s.read(lineage); err != nil {
 		return nil, errors.Join(fmt.Errorf("state %s: %w", path, err), f.Close())
 	}
@@ -82,7 +82,7 @@ func (s *verifyState) read(lineage string) error {
 		if err == io.EOF {
 			break // what stands behind the last whole line is overwritten
 		}
-		var b verifiedBundle
+		var b verifiedObject
 		if end > 0 && json.Unmarshal(line, &b) == nil {
 			s.known[b.place()] = b
 		}
@@ -98,27 +98,27 @@ func (s *verifyState) read(lineage string) error {
 	return err
 }
 
-// get returns what is known of a bundle, nil if nothing is.
-func (s *verifyState) get(o object) *verifiedBundle {
+// get returns what is known of an object, nil if nothing is.
+func (s *verifyState) get(o object) *verifiedObject {
 	if s == nil {
 		return nil
 	}
-	if b, found := s.known[(verifiedBundle{Key: o.Key, Offset: o.off, Size: o.Size}).place()]; found {
+	if b, found := s.known[(verifiedObject{Key: o.Key, Offset: o.off, Size: o.Size}).place()]; found {
 		return &b
 	}
 	return nil
 }
 
-// add notes a bundle that was read and is good.
-func (s *verifyState) add(b looked) error {
-	if s == nil || !b.read || len(b.badParts) > 0 {
+// add notes an object that was read and is good, with its manifest or description.
+func (s *verifyState) add(o object, manifest any, needs []need) error {
+	if s == nil {
 		return nil
 	}
-	digest, err := manifestDigest(b.manifest)
+	digest, err := manifestDigest(manifest)
 	if err != nil {
 		return err
 	}
-	line, err := json.Marshal(verifiedBundle{b.Key, b.off, b.Size, digest, b.needs})
+	line, err := json.Marshal(verifiedObject{o.Key, o.off, o.Size, digest, needs})
 	if err != nil {
 		return err
 	}
