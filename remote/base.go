@@ -180,7 +180,7 @@ func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Versio
 		err = cerr
 	}
 	if err == nil && commit != b.Commit.SHA256 {
-		err = diverged(v, commit, b.Commit.SHA256)
+		err = at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s here, %s in the base", ErrDiverged, commit, b.Commit.SHA256))
 	}
 	if err == nil && len(parts) > 0 {
 		err = s.checkParts(ctx, parts)

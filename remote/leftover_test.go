@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -67,7 +68,9 @@ func TestLeftoverWhereAGapEndsIsTold(t *testing.T) {
 	require.ErrorContains(t, err, key)
 	require.ErrorContains(t, err, "does not record the gap")
 	require.Equal(t, before, objects(t, store), "told before the base goes up")
-	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	left, err := replicator(t, source.dir, store, nil).Repair(t.Context(), true)
+	require.NoError(t, err)
+	require.Equal(t, []remote.Leftover{{Key: key, First: 3, Last: 3, InTheWay: remote.ObstacleNoGap, Removed: true}}, left)
 	source.mustPush(store)
 	dir := restored(t, store)
 	require.Equal(t, liveFiles(t, source.dir, 4), liveFiles(t, dir, 4))
@@ -238,4 +241,78 @@ func TestGraceOfAnUnpin(t *testing.T) {
 	require.Len(t, prune(t, store, day).Keys, 7)
 	require.Equal(t, []string{"backups/floor-000009.json", "backups/head.json", "backups/version-000007/bundle.tar.zst", "backups/version-000008/bundle.tar.zst",
 		"backups/version-000009/base.tar.zst", "backups/version-000009/bundle.tar.zst", "sluice-probe", "sluice.json"}, slices.Sorted(maps.Keys(objects(t, store))))
+}
+
+// What cannot be read above the end keeps its key from being used, and a base of another
+// history is not ours: repair removes both, and nothing that only looks like it.
+func TestRepairOfPartsAndBases(t *testing.T) {
+	half := func(b []byte) []byte { return b[:len(b)/2] }
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, source *pond, store storage.Store) (key string)
+		want  remote.Obstacle
+		class error
+	}{
+		"a damaged part": {func(t *testing.T, _ *pond, store storage.Store) string {
+			key := keysWith(t, store, "/part-")[0]
+			spoil(t, store, key, half)
+			return key
+		}, remote.ObstacleDamaged, remote.ErrCorrupt},
+		"a damaged base": {func(t *testing.T, _ *pond, store storage.Store) string {
+			spoil(t, store, "backups/version-000002/base.tar.zst", half)
+			return "backups/version-000002/base.tar.zst"
+		}, remote.ObstacleDamaged, remote.ErrCorrupt},
+		"a base of another history": {func(t *testing.T, source *pond, _ storage.Store) string {
+			log := filepath.Join(source.dir, deltalog.Version(2).CommitPath())
+			b, err := os.ReadFile(log)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(log, append(b, "\n"...), 0o644))
+			return "backups/version-000002/base.tar.zst"
+		}, remote.ObstacleForeign, remote.ErrDiverged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, whole, store := oldPond(t), storage.NewMemory(), storage.NewMemory()
+			require.NoError(t, source.pushDivided(whole))
+			copyObject(t, whole, store, "sluice.json")
+			for _, key := range keysWith(t, whole, "/part-") {
+				copyObject(t, whole, store, key)
+			}
+			if c.want == remote.ObstacleForeign || name == "a damaged base" {
+				copyObject(t, whole, store, "backups/version-000002/base.tar.zst")
+			}
+			key := c.spoil(t, source, store)
+			err := source.pushDivided(store)
+			require.ErrorIs(t, err, c.class)
+			require.ErrorContains(t, err, key)
+			before := objects(t, store)
+			for _, remove := range []bool{false, true} {
+				require.Equal(t, before, objects(t, store))
+				left, err := replicator(t, source.dir, store, nil).Repair(t.Context(), remove)
+				require.NoError(t, err)
+				require.Equal(t, []remote.Leftover{{Key: key, First: 2, Last: 2, InTheWay: c.want, Removed: remove}}, left)
+			}
+			delete(before, key)
+			require.Equal(t, before, objects(t, store))
+			require.NoError(t, source.pushDivided(store))
+			onlyGap(t, verify(t, source.dir, store, remote.VerifyOptions{Data: true}))
+		})
+	}
+}
+
+// Where the history is broken, what lies beyond is not removed, whatever the table says.
+func TestRepairLeavesWhatWasHistory(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 100)
+	source.pushSingly(store)
+	fork := &pond{t: t, dir: restored(t, store), next: source.next}
+	source.churn(5, 3, 100)
+	source.pushSingly(store)
+	for range 5 {
+		fork.append("fork")
+	}
+	for _, broken := range []int{5, 0} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), fmt.Sprintf("backups/version-%06d/bundle.tar.zst", broken)))
+		left, err := replicator(t, fork.dir, store, nil).Repair(t.Context(), true)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
 }

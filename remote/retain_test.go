@@ -445,7 +445,7 @@ func TestRepair(t *testing.T) {
 	require.NoError(t, err)
 	want := []remote.Leftover{
 		{Key: "backups/version-000002/bundle.tar.zst", First: 2, Last: 2},
-		{Key: "backups/version-000003/bundle.tar.zst", First: 3, Last: 3, Foreign: true},
+		{Key: "backups/version-000003/bundle.tar.zst", First: 3, Last: 3, InTheWay: remote.ObstacleForeign},
 	}
 	require.Equal(t, want, found)
 	found, err = hook.Repair(t.Context(), true)

@@ -47,7 +47,7 @@ on, and --delete removes them. What the store's history has is never touched.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&remove, "delete", false, "remove what is of another history")
+	cmd.Flags().BoolVar(&remove, "delete", false, "remove what is in the way of the next push")
 	return cmd
 }
 
@@ -63,9 +63,9 @@ func (a *app) printLeftovers(node string, found []remote.Leftover, complete bool
 		what := "not in this pond's way: kept"
 		switch {
 		case l.Removed:
-			what = "of another history: removed"
-		case l.Foreign:
-			what = "of another history; pond backup repair --delete removes it"
+			what = string(l.InTheWay) + ": removed"
+		case l.InTheWay != "":
+			what = string(l.InTheWay) + "; pond backup repair --delete removes it"
 		}
 		if _, err := fmt.Fprintf(a.out, "%s: %s: versions %d to %d, %s\n", node, l.Key, l.First, l.Last, what); err != nil {
 			return err

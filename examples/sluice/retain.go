@@ -166,7 +166,7 @@ func (a *app) unpinCommand() *cobra.Command {
 func (a *app) repairCommand() *cobra.Command {
 	remove := false
 	cmd := &cobra.Command{
-		Use: "repair TABLE URL", Short: "Show what another history left in the store, and with --delete remove it", Args: cli.Between(2, 2),
+		Use: "repair TABLE URL", Short: "Show what pushes left above the end of the store, and with --delete remove what is in the way", Args: cli.Between(2, 2),
 		Example: "  sluice repair /var/pond/data s3://my-pond-backups/prod\n  sluice repair /var/pond/data s3://my-pond-backups/prod --delete",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rep, err := a.open(cmd.Context(), args[0], args[1])
@@ -191,7 +191,7 @@ func (a *app) repairCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&remove, "delete", false, "remove those of another history")
+	cmd.Flags().BoolVar(&remove, "delete", false, "remove what is in the way of the next push")
 	return cmd
 }
 
@@ -199,9 +199,9 @@ func leftoverText(left remote.Leftover) string {
 	what := "of this table's history, or of versions that it does not have: kept"
 	switch {
 	case left.Removed:
-		what = "of another history: removed"
-	case left.Foreign:
-		what = "of another history"
+		what = string(left.InTheWay) + ": removed"
+	case left.InTheWay != "":
+		what = string(left.InTheWay)
 	}
 	return fmt.Sprintf("%s\tversions %d to %d, %s", left.Key, left.First, left.Last, what)
 }
