@@ -105,6 +105,9 @@ func (s *session) hasBase(pos *position, b bundle.Base, size int64) {
 	pos.base = sinceBase{Version: &v, Size: size, Live: b.Live.Bytes}
 	pos.mend = true
 	s.catalog = nil // the next base begins where this one ends
+	s.mu.Lock()
+	s.report.Base = &v
+	s.mu.Unlock()
 }
 
 // tookBase notes that this call has taken a base, an object of size bytes.
@@ -113,7 +116,6 @@ func (s *session) tookBase(pos *position, d *baseDraft, size int64) {
 	s.hasBase(pos, b, size)
 	d.portion.finish()
 	s.mu.Lock()
-	s.report.Base = pos.base.Version
 	s.report.Absent += len(b.Absent)
 	s.report.Files += d.files
 	s.report.Bytes += d.size

@@ -19,7 +19,7 @@ import (
 	"github.com/pondworks/sluice/storage/storagetest"
 )
 
-// oldPond is a table whose log begins at version 2, at which 13 files are live, ten of
+// oldPond is a table whose log begins at version 2, at which 12 files are live, ten of
 // 4,000 bytes: five parts of two files of these and what the order of the paths puts
 // beside them, or four and a base with the rest.
 func oldPond(t *testing.T) *pond {

@@ -181,7 +181,7 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 		return nil, err
 	}
 	if p.Gap != nil {
-		p.Files = onlyChangeData(p.Files) // the base has all that is live
+		p.keepChangeData() // the base has all that is live
 	} else {
 		if err := s.planExtra(ctx, p); err != nil {
 			return nil, err
@@ -237,8 +237,15 @@ func (s *session) planFiles(ctx context.Context, p *versionPlan, c *deltalog.Com
 	return nil
 }
 
-func onlyChangeData(files []bundle.File) []bundle.File {
-	return slices.DeleteFunc(files, func(f bundle.File) bool { return f.Kind != bundle.KindChangeData })
+// keepChangeData carries nothing but change data.
+func (p *versionPlan) keepChangeData() {
+	p.Files = slices.DeleteFunc(p.Files, func(f bundle.File) bool {
+		drop := f.Kind != bundle.KindChangeData
+		if drop {
+			p.size -= f.Size
+		}
+		return drop
+	})
 }
 
 // checkDead makes sure that the newest version does without a file that is

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
 )
@@ -80,6 +81,35 @@ func TestProgressOfOneLargeVersion(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, v.Err())
 			w.requireAll(stored(t, store) + 5*100<<10)
+		})
+	}
+}
+
+// What a base beyond a gap carries, and its parts, is foreseen and counted, also what an
+// earlier push left of them.
+func TestProgressOfABase(t *testing.T) {
+	for name, left := range map[string]int{"nothing was left": 0, "some parts were": 2} {
+		t.Run(name, func(t *testing.T) {
+			source, whole, store := oldPond(t), storage.NewMemory(), storage.NewMemory()
+			require.NoError(t, source.pushDivided(whole))
+			copyObject(t, whole, store, "sluice.json")
+			for _, key := range keysWith(t, whole, "/part-")[:left] {
+				copyObject(t, whole, store, key)
+			}
+			w, opts := watch(t)
+			r := replicator(t, source.dir, store, opts)
+			remote.SetPartSize(r, 10_000)
+			report, err := r.Push(t.Context())
+			require.NoError(t, err)
+			w.requireAll(report.Bytes)
+			live := int64(0)
+			for _, content := range liveFiles(t, source.dir, 3) {
+				live += int64(len(content))
+			}
+			require.Greater(t, report.Bytes, live)
+			require.Equal(t, deltalog.Version(2), *report.Base)
+			require.Equal(t, 2, report.Versions)
+			require.Equal(t, 12+2+1, report.Files, "what was live at version 2, two commits and a file")
 		})
 	}
 }

@@ -29,7 +29,7 @@ type Report struct {
 	// pushed; the bundles record their paths.
 	Absent int `json:"absent"`
 	// Base is the version of the base that an init or a pull began with, or that
-	// a push took; nil if there was none.
+	// a push took, or found where it was to take one; nil if there was none.
 	Base *deltalog.Version `json:"base,omitempty"`
 	// Requests counts what was asked of the store.
 	Requests Requests `json:"requests"`
