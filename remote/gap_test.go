@@ -327,6 +327,9 @@ func TestH01StoreBegunAtALostVersion(t *testing.T) {
 			require.ErrorIs(t, err, remote.ErrDenied)
 			require.Contains(t, objects(t, store), "sluice.json")
 			source.cleanUp(7)
+			st, err := replicator(t, source.dir, store, nil).Status(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, []int64{5, 7, 0}, []int64{st.Ahead, st.Lost, st.Behind})
 			source.mustPush(store)
 			for _, data := range bothDepths {
 				v := verify(t, source.dir, store, remote.VerifyOptions{Data: data})

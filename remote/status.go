@@ -86,7 +86,7 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 	}
 	if gap := pos.gap; gap != nil {
 		st.Lost = int64(gap.version - gap.from)
-		st.Ahead -= st.Lost
+		st.Ahead = int64(tip - gap.version + 1)
 	} else if pos.some {
 		safe := min(tip, pos.last)
 		st.Safe = &safe
