@@ -3,6 +3,7 @@ package remote_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -120,11 +121,22 @@ func TestPushOfABaseIsCarriedOn(t *testing.T) {
 	begun.churn(1, 3, 100)
 	begun.cleanUp(2)
 	begun.churn(1, 3, 100)
-	t.Run("an empty store", func(t *testing.T) { cutOffEverywhere(t, fresh, storage.NewMemory()) })
-	t.Run("a hole", func(t *testing.T) { cutOffEverywhere(t, begun, before) })
+	t.Run("an empty store", func(t *testing.T) { cutOffEverywhere(t, fresh, storage.NewMemory(), 4) })
+	t.Run("a hole", func(t *testing.T) { cutOffEverywhere(t, begun, before, 4) })
+	t.Run("cleaned up further", func(t *testing.T) {
+		whole, left := storage.NewMemory(), storage.NewMemory()
+		require.NoError(t, fresh.pushDivided(whole))
+		copyObject(t, whole, left, "sluice.json")
+		for _, key := range keysWith(t, whole, "/part-")[:2] {
+			copyObject(t, whole, left, key)
+		}
+		fresh.cleanUp(3)
+		cutOffEverywhere(t, fresh, left, 2)
+	})
 }
 
-func cutOffEverywhere(t *testing.T, source *pond, begun storage.Store) {
+// cutOffEverywhere cuts pushes off that make so many parts of four.
+func cutOffEverywhere(t *testing.T, source *pond, begun storage.Store, parts int) {
 	resumed := map[int]bool{} // with how many parts there
 	for _, kind := range []storagetest.FaultKind{storagetest.FaultBefore, storagetest.FaultAfter, storagetest.FaultMiddle} {
 		for n := 1; ; n++ {
@@ -155,10 +167,10 @@ func cutOffEverywhere(t *testing.T, source *pond, begun storage.Store) {
 			v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
 			require.NoError(t, v.Err(), "%s %d", kind, n)
 			require.True(t, v.Table.Identical, "%s %d", kind, n)
-			resumed[4-partsOf(again.keys)] = true
+			resumed[parts-partsOf(again.keys)] = true
 		}
 	}
-	require.Len(t, resumed, 5, "after each of the parts, and before the first")
+	require.Len(t, resumed, parts+1, "after each of the parts, and before the first")
 }
 
 // What was left is used file by file, but not if it has other bytes than the table.
@@ -330,18 +342,28 @@ func TestVerifyFindsPartsBelowPacks(t *testing.T) {
 	require.Error(t, v.Err())
 }
 
-// Two pushers of one table that divide a base at once make one set of parts.
+// Two pushers of one table that divide a base at once make one set of parts, also in a store
+// that was begun before the log was cleaned up further.
 func TestTwoPushersDivideABase(t *testing.T) {
-	source := oldPond(t)
-	for range 10 {
+	source, whole := oldPond(t), storage.NewMemory()
+	require.NoError(t, source.pushDivided(whole))
+	for i := range 20 {
 		store := storage.NewMemory()
+		if i == 10 {
+			source.cleanUp(3)
+		}
+		if i >= 10 {
+			copyObject(t, whole, store, "sluice.json")
+			copyObject(t, whole, store, keysWith(t, whole, "/part-")[0])
+		}
 		var pushers sync.WaitGroup
 		for range 2 {
 			pushers.Go(func() { assert.NoError(t, source.pushDivided(store)) })
 		}
 		pushers.Wait()
 		require.Len(t, keysWith(t, store, "/part-"), 4)
-		onlyGap(t, verify(t, source.dir, store, remote.VerifyOptions{Data: true}))
+		v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+		require.Equal(t, []string{fmt.Sprintf("gap backups/version-%06d/bundle.tar.zst", 2+i/10)}, kinds(v))
 	}
 }
 
