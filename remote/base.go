@@ -150,20 +150,38 @@ func (s *session) createBase(ctx context.Context, pos *position, d *baseDraft) e
 		return err
 	}
 	d.base = *src.done
+	if pos.end() < v { // and so it counts only when its bundle is there, too
+		if err := s.checkNeeds(ctx, d.parts); err != nil {
+			return err
+		}
+	}
 	s.tookBase(pos, d, src.sent)
 	return nil
 }
 
 // sameBase reads the base of version v to its end, which must be of this commit, and
-// makes sure that those parts are there which its index names and no bundle can have:
-// as long as the history has not come to them, the table has what they lack.
+// makes sure that what its index names lies where the history has come to, or in parts
+// that are there: as long as it has not come to them, the table has what they lack.
 func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
+	b, size, needs, err := s.baseAndNeeds(ctx, v, pos.end())
+	if err == nil && commit != b.Commit.SHA256 {
+		err = at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s here, %s in the base", ErrDiverged, commit, b.Commit.SHA256))
+	}
+	if err == nil {
+		err = s.checkNeeds(ctx, needs)
+	}
+	return b, size, err
+}
+
+// baseAndNeeds reads the base of version v to its end. It returns its size in bytes as well,
+// and the keys of those parts and bundles above version end that its index names.
+func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version) (b bundle.Base, size int64, needs map[string]bool, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
-		return b, 0, err
+		return b, 0, nil, err
 	}
 	counted := &countingReader{r: r}
-	parts := map[string]bool{} // keys
+	needs = map[string]bool{}
 	b, err = s.opts.Codec.DecodeBase(ctx, counted, func(ctx context.Context, m bundle.Member, r io.Reader) error {
 		if m.Path != bundle.IndexPath(int64(v)) {
 			return discarded(ctx, m, r)
@@ -172,8 +190,12 @@ func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Versio
 			if err != nil {
 				return err
 			}
-			if at := deltalog.Version(e.Version); e.Part != "" && at > pos.end() {
-				parts[partKey(at, e.Part)] = true
+			switch at := deltalog.Version(e.Version); {
+			case at <= end || e.InBase:
+			case e.Part != "":
+				needs[partKey(at, e.Part)] = true
+			default:
+				needs[bundleKey(at)] = true
 			}
 		}
 		return nil
@@ -181,13 +203,7 @@ func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Versio
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil && commit != b.Commit.SHA256 {
-		err = at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s here, %s in the base", ErrDiverged, commit, b.Commit.SHA256))
-	}
-	if err == nil && len(parts) > 0 {
-		err = s.checkParts(ctx, parts)
-	}
-	return b, counted.n, err
+	return b, counted.n, needs, err
 }
 
 type countingReader struct {
@@ -210,8 +226,9 @@ type baseDraft struct {
 
 	// What no bundle has, be it in parts or in the base:
 	files   int
-	size    int64    // bytes
-	portion *portion // of what the push does
+	size    int64           // bytes
+	portion *portion        // of what the push does
+	parts   map[string]bool // keys
 }
 
 // opener opens the members of the base, those that lie in the table by way of table.

@@ -63,15 +63,18 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 		return -1, err
 	}
 	after := deltalog.Version(-1)
-	for _, b := range l.bases {
-		if b.version <= upto {
-			after = b.version
-		}
+	if b, found, err := s.newestOwnBase(ctx, l, segment{last: upto}, upto); err != nil {
+		return -1, err
+	} else if found {
+		after = b.version
 	}
+	commits := map[int64]bundle.Digest{}
 	if after >= 0 {
-		if err := s.addIndex(ctx, sorted, after); err != nil {
+		b, err := s.addIndex(ctx, sorted, after)
+		if err != nil {
 			return -1, at(after, baseKey(after), err)
 		}
+		commits[b.Version] = b.Commit.SHA256
 	}
 	known := s.catalog
 	from, _ := search(l.bundles, after+1)
@@ -83,7 +86,7 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 			unknown = append(unknown, o)
 		}
 	}
-	lost, err = s.addManifests(ctx, sorted, unknown, after)
+	lost, err = s.addManifests(ctx, sorted, unknown, after, commits)
 	if err != nil || known == nil || known.last > upto {
 		return lost, err
 	}
@@ -104,34 +107,35 @@ func addEntry(sorted *extsort.Sorter, e bundle.IndexEntry) error {
 }
 
 // addIndex adds what the index of a base lists.
-func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) (err error) {
+func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) (b bundle.Base, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
-		return err
+		return b, err
 	}
 	index := s.sorter() // keeps it until its digest is known to be right
 	defer func() { err = errors.Join(err, index.Close()) }()
-	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
+	b, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return err
+		return b, err
 	}
 	for record, err := range index.Sorted() {
 		if err != nil {
-			return err
+			return b, err
 		}
 		if err := sorted.Add(record.Key, record.Value); err != nil {
-			return err
+			return b, err
 		}
 	}
-	return nil
+	return b, nil
 }
 
-// addManifests adds what the bundles carry, in their order. It returns the newest version
+// addManifests adds what the bundles carry, in their order, but for those that do not follow
+// the commits before them, which another history left behind. It returns the newest version
 // above base that follows a gap, negative if there is none.
-func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version) (gap deltalog.Version, err error) {
+func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version, commits map[int64]bundle.Digest) (gap deltalog.Version, err error) {
 	gap = -1
 	for some := range slices.Chunk(bundles, peeksAhead) {
 		read, err := s.peekAll(ctx, some)
@@ -139,7 +143,14 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 			return gap, err
 		}
 		for _, m := range read {
-			if first := m.Versions[0]; first.Gap != nil && deltalog.Version(first.Version) > base {
+			first := m.Versions[0]
+			if before, known := commits[first.Version-1]; known && first.Gap == nil && first.Previous != nil && *first.Previous != before {
+				continue
+			}
+			for _, v := range m.Versions {
+				commits[v.Version] = v.Commit.SHA256
+			}
+			if first.Gap != nil && deltalog.Version(first.Version) > base {
 				gap = deltalog.Version(first.Version)
 			}
 			for _, e := range entriesOf(m) {

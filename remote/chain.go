@@ -22,6 +22,7 @@ type chain struct {
 	over     bool                               // the end is behind us
 	partial  bool                               // not all versions from 0 on are there
 	aside    []bundle.Manifest                  // that do not hang on the chain, and go beyond its end
+	within   func(deltalog.Version) bool        // whether a bundle of that version lies in a recorded gap
 }
 
 // add takes the next bundle and reports whether it is part of the history.
@@ -31,6 +32,9 @@ func (c *chain) add(m bundle.Manifest) bool {
 		c.takeAside()
 	}
 	switch {
+	case first > c.end+1 && c.within(first):
+		c.found.version(FindingLeftover, first, bundleKey(first), "it lies in a gap that is recorded: its upload went ahead of what was lost")
+		return false
 	case c.over || (first > c.end+1 || c.commits == nil || m.Versions[0].Gap != nil && first > c.end) && !c.hole(m.Versions[0]):
 		c.found.version(FindingLeftover, first, bundleKey(first), "it lies above the end, version %d: its upload is under way, or was cut off", int64(c.end))
 		return false

@@ -80,7 +80,7 @@ func (x *indexer) sort(ctx context.Context, file liveFile) error {
 // bring brings what no bundle has into the store.
 func (x *indexer) bring(ctx context.Context) error {
 	d := x.draft
-	d.portion = x.portion(d.size)
+	d.portion, d.parts = x.portion(d.size), map[string]bool{}
 	x.foresee(d.size, x.pos.gap == nil)
 	parts := x.sorter()
 	err := x.addLeft(ctx, parts)
@@ -99,7 +99,7 @@ func (x *indexer) bring(ctx context.Context) error {
 
 // addLeft adds what parts have that a push has left which was cut off. Those beside
 // versions to which the history has not come are safe from retention, whichever
-// checkpoint that push went by; and so are those beside a gap whose base was lost.
+// checkpoint, up to this one, that push went by; and so are those beside a gap whose base was lost.
 func (x *indexer) addLeft(ctx context.Context, parts *extsort.Sorter) error {
 	if d := x.draft; x.beside < 0 || d.size <= x.partSize && d.files <= partFiles {
 		return nil
@@ -116,15 +116,22 @@ func (x *indexer) addLeft(ctx context.Context, parts *extsort.Sorter) error {
 		return err
 	}
 	from, _ := search(l.parts, x.pos.end()+1)
-	return x.addParts(ctx, parts, l.parts[from:])
+	to, _ := search(l.parts, x.beside+1) // in an index what the base itself carries comes last
+	return x.addParts(ctx, parts, l.parts[from:to])
 }
 
 func (x *indexer) bringOne(ctx context.Context, file liveFile) error {
 	if file.stored != nil {
 		x.draft.portion.settle(file.stored.Size)
-		return x.list(*file.stored)
+		return x.listPart(*file.stored)
 	}
 	return x.carry(ctx, file)
+}
+
+// listPart adds a file that lies in a part which no bundle names.
+func (x *indexer) listPart(e bundle.IndexEntry) error {
+	x.draft.parts[partKey(deltalog.Version(e.Version), e.Part)] = true
+	return x.list(e)
 }
 
 // list adds a file that is in the store.
@@ -210,7 +217,7 @@ func (x *indexer) makePart(ctx context.Context) error {
 			return err
 		}
 		for _, f := range d.divided {
-			if err := x.list(bundle.IndexEntry{File: f, Version: int64(x.beside)}); err != nil {
+			if err := x.listPart(bundle.IndexEntry{File: f, Version: int64(x.beside)}); err != nil {
 				return err
 			}
 		}

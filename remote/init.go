@@ -64,7 +64,7 @@ func (s *session) init(ctx context.Context) error {
 func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
 	if (tip == nil || tip.version < g.in.first) && g.base != nil {
 		s.foreseeTail(g, &tipState{version: *g.base}, false) // how much the base takes only itself tells
-		if tip, err = s.restoreBase(ctx, table, *g.base, tip != nil); err != nil {
+		if tip, err = s.restoreBase(ctx, table, *g.base, tip != nil, g); err != nil {
 			return err
 		}
 	} else {
@@ -84,7 +84,7 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 		if !errors.As(err, &gap) {
 			return err
 		}
-		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil); err != nil {
+		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil, g); err != nil {
 			return err
 		}
 	}

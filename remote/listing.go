@@ -113,7 +113,7 @@ func (l *listing) take(info storage.Info) {
 // be version 0 or the floor, bundles that no pack has may lie below.
 func (l *listing) packedUpTo() deltalog.Version {
 	needed := deltalog.Version(0)
-	if len(l.pins) == 0 {
+	if len(l.pins) == 0 && len(l.unpins) == 0 {
 		needed = l.floor()
 	}
 	last := needed - 1

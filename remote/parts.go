@@ -108,22 +108,35 @@ func (s *session) findPart(ctx context.Context, v deltalog.Version, name string)
 	return bundle.PartRef{}, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
 }
 
-// checkParts makes sure that parts are there, which are given by their keys.
-func (s *session) checkParts(ctx context.Context, keys map[string]bool) error {
+// checkNeeds makes sure that what a base needs above the end of the history is there, given
+// by the keys: parts, which can be read as far as their descriptions. A bundle above the end
+// may be there and does not count.
+func (s *session) checkNeeds(ctx context.Context, keys map[string]bool) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	l, err := s.list(ctx)
 	if err != nil {
 		return err
 	}
-	there := map[string]bool{}
+	there := map[string]object{}
 	for _, o := range l.parts {
-		there[o.Key] = true
+		there[o.Key] = o
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(peeksAhead)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if !there[key] {
-			return partGone(fmt.Errorf("%w: %s", storage.ErrNotFound, key))
+		o, found := there[key]
+		if !found {
+			return firstOf(group.Wait(), partGone(fmt.Errorf("%w: %s", storage.ErrNotFound, key)))
 		}
+		group.Go(func() error {
+			_, name, _ := parsePartKey(key)
+			_, err := s.peekPart(ctx, o, name)
+			return partGone(err)
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // addParts adds what parts hold of the table to sorted, by path. A push has left them

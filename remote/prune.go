@@ -155,7 +155,10 @@ func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segm
 		return err
 	}
 	for _, seg := range slices.Backward(segments) {
-		b, found := l.newestBase(seg, keep)
+		b, found, err := s.newestOwnBase(ctx, *l, seg, keep)
+		if err != nil {
+			return err
+		}
 		if !found {
 			continue
 		}
@@ -323,8 +326,11 @@ func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing,
 	if !found {
 		of, found = find(every.bundles, o.version)
 	}
-	if !found {
-		return o.ModTime, true, nil
+	if !found { // the history went over it with the bundle that follows, or a run
+		if i, _ := search(every.bundles, o.version+1); len(every.bundles) > 0 {
+			since = every.bundles[min(i, len(every.bundles)-1)].ModTime
+		}
+		return since, true, nil
 	}
 	m, err := s.peek(ctx, of)
 	if err != nil {

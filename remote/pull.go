@@ -90,7 +90,7 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if err != nil || len(found) == 0 {
 		return nil, errors.Join(cause, err)
 	}
-	tip, err := s.restoreBase(ctx, table, found[len(found)-1].Version, true)
+	tip, err := s.restoreBase(ctx, table, found[len(found)-1].Version, true, nil)
 	if errors.Is(err, storage.ErrNotFound) {
 		err = cause
 	}
@@ -161,7 +161,7 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 	if !s.opts.AcrossGap {
 		return tip, at(nextOf(tip), "", gap)
 	}
-	if tip, err = s.restoreBase(ctx, table, gap.version, true); err != nil {
+	if tip, err = s.restoreBase(ctx, table, gap.version, true, nil); err != nil {
 		return nil, err
 	}
 	if tip.version >= last {

@@ -27,8 +27,8 @@ type Obstacle string
 const (
 	// ObstacleForeign: the table has another commit for one of its versions.
 	ObstacleForeign Obstacle = "of another history"
-	// ObstacleDamaged: a part or a base that cannot be read, so that it cannot be used,
-	// while its key is taken.
+	// ObstacleDamaged: a bundle, a part or a base that cannot be used, while its key is taken:
+	// it cannot be read, or parts and bundles that the base names are missing.
 	ObstacleDamaged Obstacle = "damaged"
 	// ObstacleNoGap: a bundle of the first version of the table's log. It does not record
 	// that the log does not go back to what the store has, as the one must that the next
@@ -60,7 +60,7 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		return nil, err
 	}
 	promised := l.promisedBy(h) // what lies up to there was history, also where that is broken
-	bundles, end, err := s.unlinked(ctx, id, l, segments, promised)
+	bundles, end, err := s.unlinked(ctx, id, segments)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +72,17 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		}
 		found = append(found, left)
 	}
+	if n := len(segments); n > 0 { // else its first bundle may have been lost: then the others were history
+		from, _ := search(l.bundles, max(segments[n-1].last, promised)+1)
+		above, err := s.above(ctx, l.bundles[from:])
+		if found = append(found, above...); err != nil {
+			return found, err
+		}
+	}
 	beside, err := s.leftoversBeside(ctx, l, max(end, promised))
-	if err != nil {
+	if found = append(found, beside...); err != nil {
 		return found, err
 	}
-	found = append(found, beside...)
 	for i := range found {
 		left := &found[i]
 		if !remove || left.InTheWay == "" {
@@ -92,21 +98,16 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	return found, nil
 }
 
-// unlinked returns the bundles that are no part of the history, and where that ends; -1 if
-// there is none yet. The table must be on it.
-func (s *session) unlinked(ctx context.Context, id *identity, l listing, segments []segment, promised deltalog.Version) ([]bundle.Manifest, deltalog.Version, error) {
+// unlinked returns the bundles up to the end of the history that are no part of it, and
+// where it ends; -1 if there is none yet. The table must be on it.
+func (s *session) unlinked(ctx context.Context, id *identity, segments []segment) ([]bundle.Manifest, deltalog.Version, error) {
 	if len(segments) == 0 {
 		pos := &position{identity: id}
 		tip, err := s.localTip(ctx, pos)
 		if err == nil {
 			err = s.checkTableID(ctx, pos, tip)
 		}
-		if err != nil {
-			return nil, -1, err
-		}
-		from, _ := search(l.bundles, promised+1)
-		above, err := s.peekAll(ctx, l.bundles[from:])
-		return above, -1, err
+		return nil, -1, err
 	}
 	end, unlinked, err := s.linkedEnd(ctx, segments[len(segments)-1])
 	if err != nil {
@@ -123,9 +124,26 @@ func (s *session) unlinked(ctx context.Context, id *identity, l listing, segment
 	if err != nil {
 		return nil, -1, err
 	}
-	from, _ := search(l.bundles, max(segments[len(segments)-1].last, promised)+1)
-	above, err := s.peekAll(ctx, l.bundles[from:])
-	return append(unlinked, above...), deltalog.Version(end.Version), err
+	return unlinked, deltalog.Version(end.Version), nil
+}
+
+// above returns the leftovers among bundles that lie above the end.
+func (s *session) above(ctx context.Context, bundles []object) ([]Leftover, error) {
+	var found []Leftover
+	for _, o := range bundles {
+		m, err := s.peek(ctx, o)
+		left := Leftover{Key: o.Key, First: o.version, Last: o.version, InTheWay: ObstacleDamaged}
+		if !errors.Is(err, ErrCorrupt) {
+			if err == nil {
+				left, err = s.leftoverBundle(ctx, m)
+			}
+			if err != nil {
+				return found, err
+			}
+		}
+		found = append(found, left)
+	}
+	return found, nil
 }
 
 // linkedEnd follows the chain of hashes through the newest bundles of the segment
@@ -188,39 +206,68 @@ func (s *session) isForeign(ctx context.Context, v deltalog.Version, commit bund
 	return here != commit, err
 }
 
-// leftoversBeside returns the bases and parts above version end that are in the way.
+// leftoversBeside returns the bases and parts above version end that are in the way, and
+// bases below that are not of the history.
 func (s *session) leftoversBeside(ctx context.Context, l listing, end deltalog.Version) ([]Leftover, error) {
 	var found []Leftover
-	note := func(o object, why Obstacle, err error) error {
-		if errors.Is(err, ErrCorrupt) {
-			why, err = ObstacleDamaged, nil
+	note := func(o object, why Obstacle) {
+		found = append(found, Leftover{Key: o.Key, First: o.version, Last: o.version, InTheWay: why})
+	}
+	for _, o := range l.bases {
+		why, err := s.whyBase(ctx, l, o, end)
+		if err != nil {
+			return found, at(o.version, o.Key, err)
 		}
 		if why != "" {
-			found = append(found, Leftover{Key: o.Key, First: o.version, Last: o.version, InTheWay: why})
-		}
-		return err
-	}
-	bases, _ := search(l.bases, end+1)
-	for _, o := range l.bases[bases:] {
-		why := Obstacle("")
-		b, err := s.readWholeBase(ctx, o)
-		if err == nil {
-			var foreign bool
-			if foreign, err = s.isForeign(ctx, o.version, b.Commit.SHA256); foreign {
-				why = ObstacleForeign
-			}
-		}
-		if err := note(o, why, err); err != nil {
-			return found, at(o.version, o.Key, err)
+			note(o, why)
 		}
 	}
 	parts, _ := search(l.parts, end+1)
 	for _, o := range l.parts[parts:] {
 		_, name, _ := parsePartKey(o.Key)
 		_, err := s.peekPart(ctx, o, name)
-		if err := note(o, "", err); err != nil {
+		if errors.Is(err, ErrCorrupt) {
+			note(o, ObstacleDamaged)
+		} else if err != nil {
 			return found, err
 		}
 	}
 	return found, nil
+}
+
+// whyBase returns why a base is in the way, "" if it is not. Up to version end the bundles
+// say what the history is; a base there that cannot be read is what Verify tells of.
+func (s *session) whyBase(ctx context.Context, l listing, o object, end deltalog.Version) (Obstacle, error) {
+	if o.version <= end {
+		b, err := s.peekBase(ctx, o)
+		if errors.Is(err, ErrCorrupt) {
+			return "", nil
+		}
+		if err == nil {
+			err = s.checkOwnBase(ctx, l, b)
+		}
+		if !errors.Is(err, ErrDiverged) {
+			return "", err
+		}
+		foreign, err := s.isForeign(ctx, o.version, b.Commit.SHA256) // a leftover bundle may have told
+		if !foreign {
+			return "", err
+		}
+		return ObstacleForeign, err
+	}
+	b, _, needs, err := s.baseAndNeeds(ctx, o.version, end)
+	if err == nil {
+		err = s.checkNeeds(ctx, needs)
+	}
+	if errors.Is(err, ErrCorrupt) {
+		return ObstacleDamaged, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	foreign, err := s.isForeign(ctx, o.version, b.Commit.SHA256)
+	if foreign {
+		return ObstacleForeign, err
+	}
+	return "", err
 }

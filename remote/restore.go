@@ -22,8 +22,9 @@ import (
 
 // restoreBase makes the table begin at the base of version v: the live files
 // first, then the checkpoint, then the commit, so that whatever a crash leaves
-// is either not there or complete. jump: what the log has below v is dropped.
-func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool) (*tipState, error) {
+// is either not there or complete. jump: what the log has below v is dropped. Where an init
+// ends at the base, for its goal, no bundle to come proves that it is of the history.
+func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
 	index, err := os.CreateTemp("", "sluice-index-")
 	if err != nil {
 		return nil, err
@@ -37,6 +38,11 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	b, err := s.fetchBase(ctx, own, v, index)
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
+	}
+	if g != nil && g.target == v && (g.head == nil || g.head.Version != v || g.head.Commit != b.Commit.SHA256) {
+		if err := s.checkOwnBase(ctx, g.listing, b); err != nil {
+			return nil, err
+		}
 	}
 	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: jump}
 	change.Commit, err = own.take(b.Commit)

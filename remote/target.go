@@ -20,6 +20,7 @@ type goal struct {
 	base     *deltalog.Version // to begin with; nil: the first version
 	listing  listing
 	hints    runHints
+	head     *head // nil if it is of no use
 }
 
 // goal reads whose store this is and settles on the version to go to and where
@@ -69,7 +70,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 			return nil, err
 		}
 	}
-	return &goal{id, target, in, s.beginning(l, in, target), l, hints}, nil
+	return &goal{id, target, in, s.beginning(l, in, target), l, hints, h}, nil
 }
 
 // headOf returns the head of that store, nil if it is of no use.
@@ -185,12 +186,9 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 // After retention no bundle begins with it, but a base has it.
 func (s *session) beginningAt(ctx context.Context, l listing, first deltalog.Version, t time.Time) (deltalog.Version, error) {
 	if o, found := find(l.bases, first); found {
-		b, err := s.opts.Codec.ReadBase(ctx, o.Size, s.ranges(o))
-		if errors.Is(err, bundle.ErrNoPlace) {
-			b, err = s.readWholeBase(ctx, o)
-		}
+		b, err := s.peekBase(ctx, o)
 		if err != nil {
-			return 0, at(first, o.Key, err)
+			return 0, err
 		}
 		if b.Timestamp <= t.UnixMilli() {
 			return first, nil

@@ -180,6 +180,7 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 		_, found := find(l.bases, at)
 		return found
 	}}
+	v.chain.within = inGaps(v.done.First, segments)
 	if h != nil && h.Lineage != id.Lineage {
 		v.found.version(FindingHead, h.Version, headKey, "it is of lineage %s, the store of %s", h.Lineage, id.Lineage)
 		h = nil
@@ -210,6 +211,24 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 		return err
 	}
 	return v.lookAtFiles(ctx)
+}
+
+// inGaps tells of bundles whether they lie in a gap between the segments, or before the
+// first, of a history that begins at start. Those that lead out of it do not.
+func inGaps(start deltalog.Version, segments []segment) func(deltalog.Version) bool {
+	return func(first deltalog.Version) bool {
+		from := start
+		for _, seg := range segments {
+			if _, of := find(seg.bundles, first); of {
+				return false
+			}
+			if from <= first && first < seg.first {
+				return true
+			}
+			from = seg.last + 1
+		}
+		return false
+	}
 }
 
 // lookAtPins makes sure that the pinned versions can be restored, which may lie below the

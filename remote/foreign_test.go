@@ -1,0 +1,388 @@
+package remote_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
+)
+
+func forked(t *testing.T, p *pond) *pond {
+	fork := &pond{t: t, dir: filepath.Join(t.TempDir(), "fork"), next: p.next}
+	require.NoError(t, os.CopyFS(fork.dir, os.DirFS(p.dir)))
+	return fork
+}
+
+func copyAll(t *testing.T, from, to storage.Store) {
+	for key := range objects(t, from) {
+		copyObject(t, from, to, key)
+	}
+}
+
+func initErr(t *testing.T, store storage.Reader, o remote.Options) (string, error) {
+	dir := filepath.Join(t.TempDir(), "replica")
+	_, err := replicator(t, dir, store, &o).Init(t.Context())
+	return dir, err
+}
+
+// cutAfterParts fails every bundle, once three parts of version 4 are there.
+type cutAfterParts struct {
+	storage.Store
+	parts *sync.WaitGroup
+}
+
+func (s cutAfterParts) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, "/bundle.tar.zst") {
+		s.parts.Wait()
+		return errStopped
+	}
+	err := s.Store.Create(ctx, key, r, size)
+	if strings.Contains(key, "version-000004/part-") {
+		s.parts.Done()
+	}
+	return err
+}
+
+// A commit that adds live files again (row tracking backfill,
+// RESTORE) was divided, its push cut off, then the log cleaned up to below that commit.
+func TestPartsOfALaterCommit(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 100)
+	source.mustPush(store)
+	source.commitLarge(10, 1<<20) // 1
+	source.churn(2, 3, 100)       // 2, 3
+	var again []action
+	for i := range 10 {
+		again = append(again, add(largeFile(1, i), noise(uint64(1000+i), 1<<20)))
+	}
+	source.commit(again...) // 4
+	var parts sync.WaitGroup
+	parts.Add(3)
+	r := replicator(t, source.dir, cutAfterParts{store, &parts}, &remote.Options{Concurrency: 8})
+	remote.SetPartSize(r, 3<<20)
+	_, err := r.Push(t.Context())
+	require.ErrorIs(t, err, errStopped)
+	source.cleanUp(2)
+	r = replicator(t, source.dir, store, nil)
+	remote.SetPartSize(r, 3<<20)
+	_, err = r.Push(t.Context())
+	require.NoError(t, err)
+	_, err = initErr(t, store, remote.Options{})
+	require.NoError(t, err, "the push was a success")
+}
+
+// The parts are beside version 3, the base is of version 2.
+func TestPartsBesideALaterVersion(t *testing.T) {
+	source, whole, store := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(1, 3, 100)
+	source.mustPush(store)
+	source.commitLarge(10, 4000)
+	source.churn(1, 3, 100)
+	source.cleanUp(2)
+	source.churn(1, 3, 100)
+	behind := forked(t, source)
+	copyAll(t, store, whole)
+	source.cleanUp(3)
+	require.NoError(t, source.pushDivided(whole))
+	for _, key := range keysWith(t, whole, "version-000003/part-")[:3] {
+		copyObject(t, whole, store, key)
+	}
+	require.NoError(t, behind.pushDivided(store))
+	dir, err := initErr(t, store, remote.Options{})
+	require.NoError(t, err)
+	require.Equal(t, liveFiles(t, behind.dir, 3), liveFiles(t, dir, 3))
+}
+
+// The bundle beside a base is lost, no head: the base is taken for good, though its
+// index names that bundle, and the bundle that comes in its place has change data alone.
+func TestLostBundleBesideABase(t *testing.T) {
+	for name, floor := range map[string]bool{"newest version": false, "at the floor": true} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(5, 3, 100)
+			source.pushSingly(store)
+			_, err := replicator(t, source.dir, store, nil).Base(t.Context()) // of 4
+			require.NoError(t, err)
+			for i := 0; floor && i < 2; i++ {
+				prune(t, store, remote.PruneOptions{KeepVersions: 1, Delete: true, Grace: -1})
+			}
+			for _, key := range []string{"backups/version-000004/bundle.tar.zst", "backups/head.json"} {
+				require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+			}
+			source.churn(3, 3, 100)
+			source.cleanUp(4)
+			if _, err = source.push(store); err != nil {
+				return // told
+			}
+			_, err = initErr(t, store, remote.Options{})
+			require.NoError(t, err, "the push was a success")
+		})
+	}
+}
+
+// A base of a fork, left above the end, is passed by a push of ours.
+func TestForeignBase(t *testing.T) {
+	setup := func(t *testing.T) (*pond, storage.Store) {
+		source, store, other := newPond(t), storage.NewMemory(), storage.NewMemory()
+		source.churn(2, 3, 100)
+		source.pushSingly(store)
+		copyAll(t, store, other)
+		fork := forked(t, source)
+		for range 4 {
+			fork.append("fork")
+		}
+		fork.cleanUp(4)
+		require.NoError(t, fork.pushDivided(other))
+		copyObject(t, other, store, "backups/version-000004/base.tar.zst") // its push died before its bundle
+		for range 5 {
+			source.append("ours ")
+		}
+		source.pushSingly(store) // 2 to 6, no error
+		return source, store
+	}
+	t.Run("live restore", func(t *testing.T) {
+		source, store := setup(t)
+		v := deltalog.Version(4)
+		_, err := initErr(t, store, remote.Options{History: remote.HistoryLive, Target: &v})
+		require.ErrorIs(t, err, remote.ErrDiverged)
+		require.ErrorContains(t, err, "backups/version-000004/base.tar.zst")
+		left, err := replicator(t, source.dir, store, nil).Repair(t.Context(), true)
+		require.NoError(t, err)
+		require.Equal(t, []remote.Leftover{{Key: "backups/version-000004/base.tar.zst", First: 4, Last: 4, InTheWay: remote.ObstacleForeign, Removed: true}}, left)
+		dir, err := initErr(t, store, remote.Options{History: remote.HistoryLive, Target: &v})
+		require.NoError(t, err)
+		require.Equal(t, liveFiles(t, source.dir, 4), liveFiles(t, dir, 4))
+	})
+	t.Run("prune", func(t *testing.T) {
+		_, store := setup(t)
+		for range 2 {
+			_, err := storeOnly(t, store, nil).Prune(t.Context(), remote.PruneOptions{KeepVersions: 3, Delete: true, Grace: -1})
+			require.NoError(t, err)
+		}
+		_, err := initErr(t, store, remote.Options{})
+		require.NoError(t, err)
+	})
+	t.Run("our next base", func(t *testing.T) {
+		source, store := setup(t)
+		_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+		require.NoError(t, err)
+		dir, _ := initLive(t, store, remote.Options{})
+		require.Equal(t, liveFiles(t, source.dir, 6), liveFiles(t, dir, 6))
+	})
+}
+
+// A bundle of a fork within the history that the chain passes by gets into our bases.
+func TestForeignBundleWithinTheHistory(t *testing.T) {
+	source, store, other := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.append("a")
+	source.append("b")
+	source.pushSingly(store)
+	copyAll(t, store, other)
+	fork := forked(t, source)
+	for range 3 {
+		fork.append("fork")
+	}
+	fork.pushSingly(other)
+	copyObject(t, other, store, "backups/version-000003/bundle.tar.zst") // ahead of 2, which we won
+	for range 4 {
+		source.append("ours ")
+	}
+	source.mustPush(store) // one run, 2 to 5
+	requireSame(t, source.dir, restored(t, store))
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	dir, _ := initLive(t, store, remote.Options{})
+	require.Equal(t, liveFiles(t, source.dir, 5), liveFiles(t, dir, 5))
+}
+
+// A base above the end names a part that is damaged, or is missing.
+func TestLeftBaseWithABadPart(t *testing.T) {
+	for name, c := range map[string]struct{ damaged, repair bool }{
+		"damaged, repaired": {true, true}, "damaged, pushed over": {true, false}, "missing, repaired": {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, whole, store := oldPond(t), storage.NewMemory(), storage.NewMemory()
+			require.NoError(t, source.pushDivided(whole))
+			for _, key := range append(keysWith(t, whole, "version-000002/part-"), "sluice.json", "backups/version-000002/base.tar.zst") {
+				copyObject(t, whole, store, key) // cut off before the bundle
+			}
+			key := keysWith(t, store, "/part-")[0]
+			if c.damaged {
+				spoil(t, store, key, func(b []byte) []byte { return b[:len(b)/2] })
+			} else {
+				require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+			}
+			for i := 0; c.repair && i < 2; i++ {
+				_, err := replicator(t, source.dir, store, nil).Repair(t.Context(), true)
+				require.NoError(t, err)
+			}
+			err := source.pushDivided(store)
+			if c.repair {
+				require.NoError(t, err, "repaired twice")
+			}
+			if err == nil {
+				_, err = initErr(t, store, remote.Options{})
+				require.NoError(t, err, "the push was a success")
+			}
+		})
+	}
+}
+
+type beforeKey struct {
+	storage.Store
+	key  string
+	once *sync.Once
+	do   func()
+}
+
+func (s beforeKey) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, s.key) {
+		s.once.Do(s.do)
+	}
+	return s.Store.Create(ctx, key, r, size)
+}
+
+// Prune with its default grace, while a base is under way that uses old parts again.
+func TestPruneWhileABaseUsesOldParts(t *testing.T) {
+	folder := t.TempDir()
+	store, err := storage.OpenDir(folder)
+	require.NoError(t, err)
+	source, whole := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 100)
+	source.mustPush(store)
+	copyAll(t, store, whole)
+	source.commitLarge(10, 4000) // 1
+	source.churn(1, 3, 100)      // 2
+	source.cleanUp(2)
+	source.churn(1, 3, 100) // 3
+	require.NoError(t, source.pushDivided(whole))
+	for _, key := range keysWith(t, whole, "version-000002/part-") {
+		copyObject(t, whole, store, key)
+	}
+	ageAll(t, folder, store, 7*24*time.Hour)
+	var dead []action
+	for i := range 10 {
+		dead = append(dead, remove(largeFile(1, i)))
+	}
+	source.commit(dead...)                                                   // 4
+	source.commit(action{"txn": map[string]any{"appId": "a", "version": 1}}) // 5
+	slow := forked(t, source)                                                // its log begins at 2
+	source.cleanUp(5)
+	meanwhile := beforeKey{store, "version-000002/base.tar.zst", &sync.Once{}, func() {
+		require.NoError(t, source.pushDivided(store))
+		prune(t, store, remote.PruneOptions{Delete: true})
+	}}
+	if err := slow.pushDivided(meanwhile); err != nil {
+		return // told
+	}
+	_, err = initErr(t, store, remote.Options{})
+	require.NoError(t, err)
+}
+
+// A damaged bundle above the end stops the push, and Repair, too.
+func TestRepairOfADamagedBundle(t *testing.T) {
+	source, whole, store := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(2, 3, 100)
+	source.pushSingly(store)
+	copyAll(t, store, whole)
+	source.churn(4, 3, 100)
+	source.pushSingly(whole)
+	const key = "backups/version-000004/bundle.tar.zst"
+	copyObject(t, whole, store, key)
+	spoil(t, store, key, func(b []byte) []byte { return b[:len(b)/2] })
+	_, err := replicator(t, source.dir, store, nil).Repair(t.Context(), true)
+	require.NoError(t, err)
+	source.pushSingly(store)
+}
+
+// The grace period of an unpin, where packs have what lies from the floor on.
+func TestUnpinBelowPacks(t *testing.T) {
+	folder := t.TempDir()
+	store, err := storage.OpenDir(folder)
+	require.NoError(t, err)
+	source := newPond(t)
+	source.churn(10, 3, 100)
+	source.pushSingly(store)
+	pusher := replicator(t, source.dir, store, nil)
+	_, err = pusher.Base(t.Context()) // of version 9
+	require.NoError(t, err)
+	require.NoError(t, pusher.Pin(t.Context(), "audit", 5))
+	day := remote.PruneOptions{KeepVersions: 1, Delete: true}
+	prune(t, store, day) // floor 9
+	ageAll(t, folder, store, 72*time.Hour)
+	prune(t, store, day)
+	for range 4300 {
+		source.commit(action{"txn": map[string]any{"appId": "a", "version": source.next}})
+	}
+	source.mustPush(store)
+	require.Positive(t, consolidate(t, store).Packs)
+	ageAll(t, folder, store, 72*time.Hour)
+	prune(t, store, remote.PruneOptions{Delete: true})
+	restore := func() error {
+		v := deltalog.Version(5)
+		_, err := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Target: &v}).Init(t.Context())
+		return err
+	}
+	require.NoError(t, restore())
+	require.NoError(t, pusher.Unpin(t.Context(), "audit"))
+	done := prune(t, store, remote.PruneOptions{Delete: true})
+	require.Empty(t, done.Keys, "within the grace period of the unpin")
+}
+
+// What was left within a gap is no part of the history, and no loss.
+func TestVerifyOfBundlesInsideAGap(t *testing.T) {
+	for name, stray := range map[string]deltalog.Version{"just below its end": 9, "in the middle": 7} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(5, 3, 500)
+			source.mustPush(store)
+			source.churn(8, 3, 500)
+			complete := storage.NewMemory()
+			source.pushSingly(complete)
+			copyObject(t, complete, store, fmt.Sprintf("backups/version-%06d/bundle.tar.zst", stray))
+			source.cleanUp(10)
+			source.mustPush(store)
+			v := verify(t, source.dir, store, remote.VerifyOptions{Data: true})
+			require.NoError(t, v.Err())
+		})
+	}
+}
+
+// Where the first bundle and the head were lost, a table of another history removes nothing.
+func TestRepairOfALostBeginning(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 100)
+	source.pushSingly(store)
+	fork := &pond{t: t, dir: restored(t, store), next: source.next}
+	source.churn(5, 3, 100)
+	source.pushSingly(store)
+	for range 5 {
+		fork.append("the fork")
+	}
+	for _, key := range []string{"backups/version-000000/bundle.tar.zst", "backups/head.json"} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	}
+	left, err := replicator(t, fork.dir, store, nil).Repair(t.Context(), true)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func ageAll(t *testing.T, folder string, store storage.Reader, by time.Duration) {
+	for key := range objects(t, store) {
+		name := filepath.Join(folder, filepath.FromSlash(key))
+		info, err := os.Stat(name)
+		require.NoError(t, err)
+		require.NoError(t, os.Chtimes(name, time.Time{}, info.ModTime().Add(-by)))
+	}
+}

@@ -1,0 +1,66 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// A pusher of another history that was cut off over a gap leaves a base above the end. When
+// the history has come to its version, by other commits, it lies there still: so a base is
+// taken for one of the history only if it has the commit that the bundle has.
+
+// isOwnBase reports whether a base is of the history, as far as a bundle has its version.
+func (s *session) isOwnBase(ctx context.Context, l listing, o object) (bool, error) {
+	b, err := s.peekBase(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	err = s.checkOwnBase(ctx, l, b)
+	if errors.Is(err, ErrDiverged) {
+		s.log.Warn("a base of another history is passed over", logKey, o.Key)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// checkOwnBase makes sure of that. It wraps ErrDiverged if the base is not of the history.
+func (s *session) checkOwnBase(ctx context.Context, l listing, b bundle.Base) error {
+	v := deltalog.Version(b.Version)
+	stored, err := s.listedVersion(ctx, l, v, storage.ErrNotFound)
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) { // nothing tells
+		return nil
+	}
+	if err == nil && stored.Commit.SHA256 != b.Commit.SHA256 {
+		err = at(v, baseKey(v), fmt.Errorf("%w: the base has a commit with sha256 %s, the bundle %s; repair removes it", ErrDiverged, b.Commit.SHA256, stored.Commit.SHA256))
+	}
+	return err
+}
+
+// peekBase reads what a base says of itself and, if it can, nothing else of it.
+func (s *session) peekBase(ctx context.Context, o object) (bundle.Base, error) {
+	b, err := s.opts.Codec.ReadBase(ctx, o.Size, s.ranges(o))
+	if errors.Is(err, bundle.ErrNoPlace) {
+		b, err = s.readWholeBase(ctx, o)
+	}
+	return b, at(o.version, o.Key, err)
+}
+
+// newestOwnBase returns the newest base of the history in the segment up to target.
+func (s *session) newestOwnBase(ctx context.Context, l listing, in segment, target deltalog.Version) (object, bool, error) {
+	for {
+		o, found := l.newestBase(in, target)
+		if !found {
+			return o, false, nil
+		}
+		own, err := s.isOwnBase(ctx, l, o)
+		if own || err != nil {
+			return o, own, err
+		}
+		target = o.version - 1
+	}
+}
