@@ -316,3 +316,24 @@ func TestRepairLeavesWhatWasHistory(t *testing.T) {
 		require.Empty(t, left)
 	}
 }
+
+// A pack proves what was history, too, also without a head.
+func TestRepairLeavesWhatAPackHas(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 100)
+	source.pushSingly(store)
+	fork := &pond{t: t, dir: restored(t, store), next: source.next}
+	source.commitLarge(1, 3<<20) // 5, too large for a pack
+	source.churn(4, 3, 100)
+	source.pushSingly(store)
+	for range 5 {
+		fork.append("fork")
+	}
+	require.Equal(t, 2, consolidate(t, store).Packs)
+	for _, key := range []string{"backups/version-000005/bundle.tar.zst", "backups/head.json"} {
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+	}
+	left, err := replicator(t, fork.dir, store, nil).Repair(t.Context(), true)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

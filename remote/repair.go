@@ -60,6 +60,9 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		return nil, err
 	}
 	promised := l.promisedBy(h) // what lies up to there was history, also where that is broken
+	for _, pack := range l.indexes {
+		promised = max(promised, pack.last)
+	}
 	bundles, end, err := s.unlinked(ctx, id, segments)
 	if err != nil {
 		return nil, err
