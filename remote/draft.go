@@ -63,7 +63,8 @@ func (s *session) draftState(ctx context.Context, d *baseDraft, table StateReade
 		beside = max(beside, lost)
 		return err
 	})
-	return beside, errors.Join(both.Wait(), state.Close())
+	err = both.Wait()
+	return beside, errors.Join(err, state.Close())
 }
 
 func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, v deltalog.Version) error {

@@ -386,3 +386,24 @@ func ageAll(t *testing.T, folder string, store storage.Reader, by time.Duration)
 		require.NoError(t, os.Chtimes(name, time.Time{}, info.ModTime().Add(-by)))
 	}
 }
+
+// A pusher whose log goes back further than that of the one who recorded a gap goes on,
+// also where the head lags.
+func TestPusherWithALongerLogBehindAGap(t *testing.T) {
+	source, store, before := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(4, 3, 100)
+	source.mustPush(store)
+	copyObject(t, store, before, "backups/head.json")
+	source.churn(1, 3, 100)
+	other := forked(t, source)
+	source.cleanUp(4)
+	source.mustPush(store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	copyObject(t, before, store, "backups/head.json") // as after a push that was killed before it wrote it
+	other.churn(2, 3, 100)
+	other.mustPush(store)
+	dir := restored(t, store)
+	require.Equal(t, liveFiles(t, other.dir, 6), liveFiles(t, dir, 6))
+	v := verify(t, other.dir, store, remote.VerifyOptions{Data: true})
+	require.NoError(t, v.Err())
+}

@@ -30,6 +30,9 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 	if pos.some && tip <= pos.last {
 		return at(needed, "", fmt.Errorf("%w: the table's log does not go back to it", ErrGap))
 	}
+	if tip < from {
+		return at(needed, "", fmt.Errorf("%w: the table is at version %d, the history of the store begins at %d", ErrGap, int64(tip), int64(from)))
+	}
 	table, ok := s.table.(StateReader)
 	if !ok {
 		return at(needed, "", fmt.Errorf("%w: the log lacks the commit and the table cannot tell its state", ErrUnsupported))
@@ -70,16 +73,25 @@ func (s *session) confirmGap(ctx context.Context, pos *position, tip deltalog.Ve
 }
 
 // checkAfterGap makes sure, before all that is live goes up, that no bundle is in the way
-// of the one that records the gap before version v.
-func (s *session) checkAfterGap(ctx context.Context, v deltalog.Version) error {
+// of the one that records the gap. It may be one of another pusher, who has come further
+// since the store was looked at: then the next push sees that.
+func (s *session) checkAfterGap(ctx context.Context, pos *position) error {
+	v := pos.gap.version
 	m, err := s.readManifest(ctx, bundleAt(v))
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
-	if err == nil && m.Versions[0].Gap == nil {
-		err = noGap(v)
+	if err != nil || m.Versions[0].Gap != nil {
+		return err
 	}
-	return err
+	found, err := s.locateByList(ctx, pos.identity)
+	if err != nil {
+		return err
+	}
+	if found.end() > pos.end() {
+		return at(v, bundleKey(v), fmt.Errorf("%w: another pusher has come to version %d meanwhile, push again", storage.ErrUnavailable, int64(found.last)))
+	}
+	return noGap(v)
 }
 
 // noGap: a bundle is there where one would record a gap.

@@ -208,7 +208,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 		return nil
 	}
 	if pos.gap != nil {
-		if err := s.checkAfterGap(ctx, pos.gap.version); err != nil {
+		if err := s.checkAfterGap(ctx, pos); err != nil {
 			return err
 		}
 		if err := s.takeBase(ctx, pos, pos.gap.version, tip); err != nil {

@@ -63,7 +63,7 @@ type basePart struct {
 	err  error
 }
 
-// lookAtBaseParts looks at the parts that bases refer to and no bundle names, several at
+// lookAtBaseParts looks at the parts that bases refer to and no bundle names, two at
 // once, and notes what they carry.
 func (v *verifier) lookAtBaseParts(ctx context.Context, listed []object) error {
 	sizes := map[string]int64{}
@@ -83,11 +83,7 @@ func (v *verifier) lookAtBaseParts(ctx context.Context, listed []object) error {
 		}
 		parts = append(parts, basePart{object: partAt(of, bundle.PartRef{Name: name, Size: size}), name: name})
 	}
-	limit := peeksAhead
-	if v.want.Data {
-		limit = v.opts.Concurrency
-	}
-	return inOrder(ctx, limit, parts, v.lookAtBasePart, v.takeBasePart)
+	return inOrder(ctx, 2, parts, v.lookAtBasePart, v.takeBasePart) // each has up to 20,000 names
 }
 
 func (v *verifier) lookAtBasePart(ctx context.Context, p basePart) basePart {
