@@ -126,13 +126,13 @@ func TestVerifyGoesOnWithPartsOfABase(t *testing.T) {
 		if !os.IsNotExist(err) {
 			require.NoError(t, err)
 		}
-		if bytes.Count(state, []byte("/part-")) == 3 {
+		if bytes.Count(state, []byte("/part-")) >= 2 {
 			break
 		}
 	}
 	v := verify(t, "", store, opts)
 	require.Equal(t, []string{"gap backups/version-000001/bundle.tar.zst"}, kinds(v))
-	assert.Less(t, v.Requests.Received, whole.Received*2/3, "one part and the base")
+	assert.Less(t, v.Requests.Received, whole.Received*4/5, "two parts and the base")
 	require.NoFileExists(t, opts.State)
 }
 
