@@ -378,6 +378,7 @@ func TestRepairOfALostBeginning(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// ageAll makes all objects of a store in a folder older.
 func ageAll(t *testing.T, folder string, store storage.Reader, by time.Duration) {
 	for key := range objects(t, store) {
 		name := filepath.Join(folder, filepath.FromSlash(key))

@@ -206,14 +206,7 @@ func TestGraceOfAnUnpin(t *testing.T) {
 	_, err = pusher.Base(t.Context()) // of version 9
 	require.NoError(t, err)
 	require.NoError(t, pusher.Pin(t.Context(), "audit", 5))
-	later := func() { // three days
-		for key := range objects(t, store) {
-			name := filepath.Join(folder, filepath.FromSlash(key))
-			info, err := os.Stat(name)
-			require.NoError(t, err)
-			require.NoError(t, os.Chtimes(name, time.Time{}, info.ModTime().Add(-72*time.Hour)))
-		}
-	}
+	later := func() { ageAll(t, folder, store, 72*time.Hour) }
 	day := remote.PruneOptions{KeepVersions: 1, Delete: true}
 	prune(t, store, day)
 	later()

@@ -17,7 +17,7 @@ import (
 // it says nothing about the commit, and the next Push goes on from where this
 // one came. It wraps ErrDiverged if the store holds another history,
 // ErrNoTable if there is nothing to push, ErrUnsupported if the log begins above
-// version 0 or needs a reader feature that is not known, ErrCorrupt if a
+// version 0 and the table is no StateReader, or needs a reader feature that is not known, ErrCorrupt if a
 // file that is live at the newest version is missing.
 func (r *Replicator) Push(ctx context.Context) (Report, error) {
 	return r.do(ctx, "push", (*session).push)
