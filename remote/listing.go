@@ -45,13 +45,14 @@ func bundleAt(v deltalog.Version) object {
 // listed: below, all keys of later versions sort behind it.
 const maxSkip = 99_999
 
-// list lists the store once; what packs have is not listed one by one. The order of
-// keys is not that of versions.
+// list lists the store once; what packs have is not listed one by one, and bases that
+// retention does not leave alone are not there. The order of keys is not that of versions.
 func (s *session) list(ctx context.Context) (listing, error) {
 	l, skipped, err := s.listKeys(ctx, false)
 	if err == nil && len(l.indexes) > 0 {
 		err = s.readPacks(ctx, &l, skipped)
 	}
+	l.bases = keptBases(l.bases, l.floor(), l.pins)
 	return l, err
 }
 
@@ -186,7 +187,6 @@ func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error
 		}
 		l.bases = slices.SortedFunc(maps.Values(bases), byVersion)
 	}
-	l.bases = keptBases(l.bases, l.floor(), l.pins)
 	return nil
 }
 

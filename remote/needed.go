@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -33,6 +34,7 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 	if err != nil {
 		return nil, err
 	}
+	kept := keptBases(l.bases, l.floor(), l.pins)
 	n.end = l.start(id) - 1
 	for _, seg := range segments {
 		n.end = max(n.end, seg.last)
@@ -41,7 +43,12 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 		if pin >= l.floor() {
 			continue
 		}
-		seg, _, err := s.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1))
+		bases, start, err := s.basesOfPin(ctx, id, l, pin)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, bases...)
+		seg, _, err := s.gapFreeEnd(ctx, l, start, onlyTo(-1))
 		if err != nil {
 			return nil, err
 		}
@@ -53,13 +60,32 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 			n.bundles[o.version] = true
 		}
 	}
-	for _, b := range keptBases(l.bases, l.floor(), l.pins) {
+	slices.SortFunc(kept, byVersion)
+	for _, b := range slices.CompactFunc(kept, func(a, b object) bool { return a.version == b.version }) {
 		n.bases[b.version] = true
 		if err := s.needIndex(ctx, n, b.version); err != nil {
 			return nil, at(b.version, b.Key, err)
 		}
 	}
 	return n, nil
+}
+
+// basesOfPin returns the bases that a pinned version may begin with, down to one that is of
+// the history, and where that is. A newer one of another history may lie above it
+// (isOwnBase), which readers take until it is removed.
+func (s *session) basesOfPin(ctx context.Context, id *identity, l listing, pin deltalog.Version) (bases []object, start deltalog.Version, err error) {
+	i, _ := search(l.bases, pin+1)
+	for _, b := range slices.Backward(l.bases[:i]) {
+		if b.version < id.First {
+			break
+		}
+		bases = append(bases, b)
+		own, err := s.isOwnBase(ctx, l, b)
+		if own || err != nil {
+			return bases, b.version, err
+		}
+	}
+	return bases, id.First, nil
 }
 
 func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -100,7 +101,7 @@ func (v *Verification) Err() error {
 	return err
 }
 
-// Verify looks at everything in the store and changes nothing: that each
+// Verify looks at everything that is of use in the store and changes nothing: that each
 // version follows the one before, that every bundle is there and says what it
 // carries, that all bases are whole and what they refer to is there. With
 // VerifyOptions.Data it also reads every bundle and checks all digests, and that
@@ -120,7 +121,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), below: below{bundles: map[deltalog.Version]bool{}}, parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -141,6 +142,7 @@ type verifier struct {
 	chain     chain
 	carried   int64           // bytes of the files that bundles have
 	damaged   map[string]bool // what cannot be read, by the key that a bundle has alone
+	below     below           // what is needed of what lies below the history
 	parts     map[string]bool // keys of those that were looked at
 	baseParts map[string]bool // keys of those that bases refer to
 	table     *tableCheck     // nil: there is no table
@@ -189,12 +191,20 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 	if floor := l.floor(); floor > id.First && !v.chain.hasBase(floor) {
 		v.found.version(FindingMissing, floor, baseKey(floor), "the history begins with it, since what was below was pruned")
 	}
+	v.below.start = v.chain.start
+	v.below.add(stretch{v.chain.start, math.MaxInt64}, segments)
+	if err := v.lookAtPins(ctx, id, l, segments, h.hints()); err != nil {
+		return err
+	}
 	bases, err := v.lookAtBases(ctx, l.bases)
 	if err != nil {
 		return err
 	}
 	v.chain.bases = bases
-	v.expect(int(l.bundles[len(l.bundles)-1].version - l.bundles[0].version + 1))
+	l.bundles = v.below.needed(l.bundles)
+	if n := len(l.bundles); n > 0 {
+		v.expect(int(l.bundles[n-1].version - l.bundles[0].version + 1))
+	}
 	if v.want.Data {
 		v.foreseeObjects(slices.Concat(l.bundles, l.parts), true)
 	}
@@ -207,9 +217,6 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 	v.lookForParts(l.parts)
 	v.chain.finish()
 	v.lookAtHead(h)
-	if err := v.lookAtPins(ctx, id, l, segments); err != nil {
-		return err
-	}
 	return v.lookAtFiles(ctx)
 }
 
@@ -302,6 +309,9 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 		}
 	}
 	for _, n := range b.needs {
+		if !v.below.promises(deltalog.Version(n.Version)) {
+			continue
+		}
 		if err := v.note(n.Path, fileNote{Is: isNeeded, Version: n.Version}); err != nil {
 			return err
 		}

@@ -96,11 +96,13 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 		if err != nil {
 			return err
 		}
-		if e.InBase {
-			referred[deltalog.Version(e.Version)] = true
-		}
-		if e.Part != "" {
-			v.baseParts[partKey(deltalog.Version(e.Version), e.Part)] = true
+		switch in := deltalog.Version(e.Version); {
+		case e.InBase:
+			referred[in] = true
+		case e.Part != "":
+			v.baseParts[partKey(in, e.Part)] = true
+		default:
+			v.below.refer(in)
 		}
 		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Part: e.Part, Size: e.Size, SHA256: e.SHA256}); err != nil {
 			return err

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -25,20 +26,63 @@ func inGaps(start deltalog.Version, segments []segment) func(deltalog.Version) b
 	}
 }
 
+// stretch are the versions from first to last, both inclusive.
+type stretch struct{ first, last deltalog.Version }
+
+// below is what is needed of what lies below the beginning of the history, where a Prune
+// removes the rest, or has begun to.
+type below struct {
+	start    deltalog.Version          // of the history
+	promised []stretch                 // the history, and from their bases on the pinned versions
+	bundles  map[deltalog.Version]bool // that these and the bases take, as far as they begin below start
+}
+
+// add promises versions, which these segments have.
+func (b *below) add(versions stretch, segments []segment) {
+	b.promised = append(b.promised, versions)
+	for _, seg := range segments {
+		for _, o := range seg.bundles {
+			b.refer(o.version)
+		}
+	}
+}
+
+// refer notes that a bundle is needed.
+func (b *below) refer(v deltalog.Version) {
+	if v < b.start {
+		b.bundles[v] = true
+	}
+}
+
+func (b *below) promises(v deltalog.Version) bool {
+	return slices.ContainsFunc(b.promised, func(s stretch) bool { return s.first <= v && v <= s.last })
+}
+
+// needed returns the bundles from the beginning of the history on, and those below that
+// are of use.
+func (b *below) needed(bundles []object) []object {
+	return slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < b.start && !b.bundles[o.version] })
+}
+
 // lookAtPins makes sure that the pinned versions can be restored, which may lie below the
 // history.
-func (v *verifier) lookAtPins(ctx context.Context, id *identity, l listing, segments []segment) error {
+func (v *verifier) lookAtPins(ctx context.Context, id *identity, l listing, segments []segment, hints runHints) error {
 	for _, pin := range l.pins {
 		if slices.ContainsFunc(segments, func(seg segment) bool { return seg.first <= pin && pin <= seg.last }) {
 			continue
 		}
-		seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), onlyTo(-1))
-		if err != nil {
+		seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), hints)
+		var e *Error
+		switch {
+		case errors.As(err, &e) && e.Version != nil && v.found.damage(*e.Version, e.Key, err):
+			continue
+		case err != nil:
 			return err
-		}
-		if seg.last < pin {
+		case seg.last < pin:
 			v.found.version(FindingMissing, pin, "", "it is pinned, and the versions that it takes end at %d", int64(seg.last))
 		}
+		seg.bundles = seg.upTo(pin)
+		v.below.add(stretch{seg.first, pin}, []segment{seg})
 	}
 	return nil
 }

@@ -124,10 +124,11 @@ func (v *verifier) takeBasePart(p basePart) error {
 	return v.state.add(p.object, p.is, nil)
 }
 
-// lookForParts tells of parts that nobody names, as far as they were listed.
+// lookForParts tells of parts that nobody names, as far as they were listed and retention
+// has not given them up.
 func (v *verifier) lookForParts(parts []object) {
 	for _, o := range parts {
-		if v.parts[o.Key] || v.damaged[bundleKey(o.version)] {
+		if o.version < v.chain.start || v.parts[o.Key] || v.damaged[bundleKey(o.version)] {
 			continue
 		}
 		what := "it is of a push that was cut off, which the next one may go on with"
