@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
-	"os"
 	"slices"
+
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // sorter sorts records by key and keeps the first of each name. It holds about
@@ -22,7 +22,7 @@ type sorter struct {
 	used    int64
 	records []record
 	block   []byte // the free part of the last block
-	file    *os.File
+	file    *tempfile.File
 	runs    []run
 	end     int64 // of the runs in file
 }
@@ -77,7 +77,7 @@ func (s *sorter) settle() {
 func (s *sorter) spill() error {
 	s.settle()
 	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, "sluice-state-*")
+		f, err := tempfile.Create(s.dir, "sluice-state-*")
 		if err != nil {
 			return err
 		}
@@ -129,5 +129,5 @@ func (s *sorter) close() error {
 	}
 	f := s.file
 	s.file, s.runs, s.records = nil, nil, nil
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return f.Close()
 }

@@ -236,9 +236,11 @@ func (d *baseDraft) opener(table bundle.OpenFunc) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		switch path {
 		case bundle.IndexPath(d.base.Version):
-			return d.index.open()
+			r, size := d.index.open()
+			return r, size, nil
 		case d.base.Checkpoint[0].Path:
-			return d.checkpoint.open()
+			r, size := d.checkpoint.open()
+			return r, size, nil
 		}
 		return table(ctx, path)
 	}

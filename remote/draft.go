@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/internal/extsort"
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // draftBase gathers what the base of version v says: the commit, a checkpoint,
@@ -165,16 +165,16 @@ func join(live, stored *extsort.Sorter) iter.Seq2[liveFile, error] {
 
 // temporary is a temporary file, empty until it is written.
 type temporary struct {
-	name string
+	file *tempfile.File
 	size int64 // bytes
 }
 
 func (t *temporary) write(pattern string, write func(w io.Writer) error) error {
-	f, err := os.CreateTemp("", pattern)
+	f, err := tempfile.Create("", pattern)
 	if err != nil {
 		return err
 	}
-	t.name = f.Name()
+	t.file = f
 	w := bufio.NewWriterSize(f, 64<<10)
 	if err = write(w); err == nil {
 		err = w.Flush()
@@ -183,21 +183,18 @@ func (t *temporary) write(pattern string, write func(w io.Writer) error) error {
 	if serr == nil {
 		t.size = info.Size()
 	}
-	return errors.Join(err, serr, f.Close())
+	return errors.Join(err, serr)
 }
 
-func (t *temporary) open() (io.ReadCloser, int64, error) {
-	f, err := os.Open(t.name)
-	if err != nil {
-		return nil, 0, err
-	}
-	return f, t.size, nil
+// open may be called again.
+func (t *temporary) open() (io.ReadCloser, int64) {
+	return io.NopCloser(io.NewSectionReader(t.file, 0, t.size)), t.size
 }
 
 // remove removes the file, if it was made.
 func (t *temporary) remove() error {
-	if t.name == "" {
+	if t.file == nil {
 		return nil
 	}
-	return os.Remove(t.name)
+	return t.file.Close()
 }

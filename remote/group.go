@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"sync"
 
 	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // group is what the Replicators of a Multi share: the lineage of new stores, and
@@ -39,8 +39,8 @@ type held struct {
 
 	packed   chan struct{} // closed when what follows is known
 	manifest *bundle.Manifest
-	data     pieces   // or
-	file     *os.File // and its size
+	data     pieces         // or
+	file     *tempfile.File // and its size
 	length   int64
 }
 
@@ -193,7 +193,7 @@ func (g *group) drop(h *held) bool {
 		return false
 	}
 	if h.file != nil {
-		if err := errors.Join(h.file.Close(), os.Remove(h.file.Name())); err != nil {
+		if err := h.file.Close(); err != nil {
 			g.members[0].log.Warn("temporary file not removed", logPath, h.file.Name(), logError, err)
 		}
 	}
@@ -214,7 +214,7 @@ func (h *held) pack(src *packing[bundle.Manifest]) error {
 		}
 		return err
 	}
-	f, err := os.CreateTemp("", "sluice-bundle-")
+	f, err := tempfile.Create("", "sluice-bundle-")
 	if err != nil {
 		return &spoolError{err}
 	}

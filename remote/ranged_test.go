@@ -200,7 +200,7 @@ func TestRangesKeepTheBudget(t *testing.T) {
 	}
 	readers.Wait()
 	assert.LessOrEqual(t, store.most, concurrency)
-	assert.Greater(t, store.begun, streams*10, "in ranges")
+	assert.Greater(t, store.begun, len(content)/testRange/2, "one of them at least in ranges, the others where it leaves room")
 }
 
 // Where other streams have all the room a large object takes one request, whether its

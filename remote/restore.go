@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/tempfile"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -25,12 +25,12 @@ import (
 // is either not there or complete. jump: what the log has below v is dropped. Where an init
 // ends at the base, for its goal, no bundle to come proves that it is of the history.
 func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
-	index, err := os.CreateTemp("", "sluice-index-")
+	index, err := tempfile.Create("", "sluice-index-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if err := errors.Join(index.Close(), os.Remove(index.Name())); err != nil {
+		if err := index.Close(); err != nil {
 			s.log.Warn("temporary file not removed", logPath, index.Name(), logError, err)
 		}
 	}()
@@ -68,7 +68,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 
 // fetchBase stages what the base of version v carries and leaves its index in
 // the file, ready to be read.
-func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, index *os.File) (bundle.Base, error) {
+func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, index io.ReadWriteSeeker) (bundle.Base, error) {
 	r, err := s.open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return bundle.Base{}, err

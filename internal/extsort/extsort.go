@@ -11,9 +11,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // Record is a key with a value. Records with equal keys stay in the order in
@@ -30,7 +31,7 @@ type Sorter struct {
 	dir    string
 	held   []Record
 	size   int64 // bytes of held, about
-	file   *os.File
+	file   *tempfile.File
 	runs   []run // sections of file
 	end    int64 // of the last run
 }
@@ -58,7 +59,7 @@ func (s *Sorter) Add(key string, value []byte) error {
 // spill writes what is held as one more run.
 func (s *Sorter) spill() error {
 	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, "sluice-sort-")
+		f, err := tempfile.Create(s.dir, "sluice-sort-")
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ func (s *Sorter) Close() error {
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	err := s.file.Close()
 	s.file = nil
 	return err
 }

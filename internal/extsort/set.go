@@ -7,14 +7,15 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"os"
 	"sort"
+
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // Set is a set of strings that lies in a temporary file, by their digests. Its methods
 // may be called by many goroutines at once, Close only when they are done.
 type Set struct {
-	file *os.File
+	file *tempfile.File
 	n    int // members
 }
 
@@ -40,7 +41,7 @@ func NewSet(memory int64, dir string, all iter.Seq2[string, error]) (_ *Set, err
 			return nil, err
 		}
 	}
-	f, err := os.CreateTemp(dir, "sluice-set-")
+	f, err := tempfile.Create(dir, "sluice-set-")
 	if err != nil {
 		return nil, err
 	}
@@ -80,4 +81,4 @@ func (s *Set) Has(member string) (bool, error) {
 }
 
 // Close removes the file.
-func (s *Set) Close() error { return errors.Join(s.file.Close(), os.Remove(s.file.Name())) }
+func (s *Set) Close() error { return s.file.Close() }

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
+
+	"github.com/pondworks/sluice/internal/tempfile"
 )
 
 // An object is read in blocks until so many were asked for, and is then copied
@@ -26,7 +27,7 @@ type randomAccess struct {
 
 	mu     sync.Mutex       // guards what follows, while requests are made too
 	blocks map[int64][]byte // by number
-	whole  *os.File         // nil: not copied
+	whole  *tempfile.File   // nil: not copied
 	failed error            // of copying; no read is good after it
 }
 
@@ -95,7 +96,7 @@ func (r *randomAccess) short(err error) error {
 }
 
 func (r *randomAccess) copyWhole() error {
-	file, err := os.CreateTemp(r.table.opts.TempDir, "sluice-lake-")
+	file, err := tempfile.Create(r.table.opts.TempDir, "sluice-lake-")
 	if err != nil {
 		return err
 	}
@@ -122,5 +123,5 @@ func (r *randomAccess) Close() error {
 	if r.whole == nil {
 		return nil
 	}
-	return errors.Join(r.whole.Close(), os.Remove(r.whole.Name()))
+	return r.whole.Close()
 }
