@@ -153,16 +153,34 @@ func TestForeignBase(t *testing.T) {
 	}
 	t.Run("live restore", func(t *testing.T) {
 		source, store := setup(t)
+		for _, v := range []deltalog.Version{4, 5, 6} {
+			dir, err := initErr(t, store, remote.Options{History: remote.HistoryLive, Target: &v})
+			require.NoError(t, err)
+			requireSpan(t, dir, 0, v) // there is no other base
+			require.Equal(t, liveFiles(t, source.dir, v), liveFiles(t, dir, v))
+		}
 		v := deltalog.Version(4)
-		_, err := initErr(t, store, remote.Options{History: remote.HistoryLive, Target: &v})
-		require.ErrorIs(t, err, remote.ErrDiverged)
-		require.ErrorContains(t, err, "backups/version-000004/base.tar.zst")
 		left, err := replicator(t, source.dir, store, nil).Repair(t.Context(), true)
 		require.NoError(t, err)
 		require.Equal(t, []remote.Leftover{{Key: "backups/version-000004/base.tar.zst", First: 4, Last: 4, InTheWay: remote.ObstacleForeign, Removed: true}}, left)
 		dir, err := initErr(t, store, remote.Options{History: remote.HistoryLive, Target: &v})
 		require.NoError(t, err)
 		require.Equal(t, liveFiles(t, source.dir, 4), liveFiles(t, dir, 4))
+	})
+	t.Run("live restore, with an older base", func(t *testing.T) {
+		source, store := setup(t)
+		old := deltalog.Version(1)
+		behind := filepath.Join(t.TempDir(), "replica")
+		_, err := replicator(t, behind, store, &remote.Options{Target: &old}).Init(t.Context())
+		require.NoError(t, err)
+		copied := storage.NewMemory()
+		(&pond{t: t, dir: behind}).pushSingly(copied)
+		(&pond{t: t, dir: behind}).base(copied)
+		copyObject(t, copied, store, "backups/version-000001/base.tar.zst")
+		dir, err := initErr(t, store, remote.Options{History: remote.HistoryLive})
+		require.NoError(t, err)
+		requireSpan(t, dir, 1, 6)
+		require.Equal(t, liveFiles(t, source.dir, 6), liveFiles(t, dir, 6))
 	})
 	t.Run("prune", func(t *testing.T) {
 		_, store := setup(t)

@@ -64,7 +64,7 @@ func (s *session) init(ctx context.Context) error {
 func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
 	if (tip == nil || tip.version < g.in.first) && g.base != nil {
 		s.foreseeTail(g, &tipState{version: *g.base}, false) // how much the base takes only itself tells
-		if tip, err = s.restoreBase(ctx, table, *g.base, tip != nil, g); err != nil {
+		if tip, err = s.beginAtBase(ctx, table, tip, g); err != nil {
 			return err
 		}
 	} else {
@@ -86,6 +86,27 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 		}
 		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil, g); err != nil {
 			return err
+		}
+	}
+}
+
+// beginAtBase restores the base to begin with, or where that is of another history, an older
+// one. Where none is left it stays at tip, if the first version of all comes next.
+func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {
+	for {
+		foreign := *g.base
+		restored, err := s.restoreBase(ctx, table, foreign, tip != nil, g)
+		if !errors.Is(err, errForeignBase) {
+			return restored, err
+		}
+		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == foreign })
+		if g.base = s.beginning(g.listing, g.in, g.target); g.base == nil && g.in.first > 0 {
+			return tip, err
+		}
+		s.log.Warn("a base of another history is passed over", logKey, baseKey(foreign))
+		s.discard(ctx, table)
+		if g.base == nil {
+			return tip, nil
 		}
 	}
 }

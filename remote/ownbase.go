@@ -21,24 +21,39 @@ func (s *session) isOwnBase(ctx context.Context, l listing, o object) (bool, err
 		return false, err
 	}
 	err = s.checkOwnBase(ctx, l, b)
-	if errors.Is(err, ErrDiverged) {
+	if errors.Is(err, errForeignBase) {
 		s.log.Warn("a base of another history is passed over", logKey, o.Key)
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// checkOwnBase makes sure of that. It wraps ErrDiverged if the base is not of the history.
+var errForeignBase = fmt.Errorf("%w: the base is of another history", ErrDiverged)
+
+// checkOwnBase makes sure of that. It wraps errForeignBase if the base is not of the history.
 func (s *session) checkOwnBase(ctx context.Context, l listing, b bundle.Base) error {
-	v := deltalog.Version(b.Version)
+	stored, err := s.commitBeside(ctx, l, deltalog.Version(b.Version))
+	if err != nil {
+		return err
+	}
+	return ownBase(b, stored)
+}
+
+// commitBeside returns what a bundle says of the commit of version v, nil if none does.
+func (s *session) commitBeside(ctx context.Context, l listing, v deltalog.Version) (*bundle.Digest, error) {
 	stored, err := s.listedVersion(ctx, l, v, storage.ErrNotFound)
-	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) { // nothing tells
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return nil, nil
+	}
+	return &stored.Commit.SHA256, err
+}
+
+func ownBase(b bundle.Base, stored *bundle.Digest) error {
+	if stored == nil || *stored == b.Commit.SHA256 {
 		return nil
 	}
-	if err == nil && stored.Commit.SHA256 != b.Commit.SHA256 {
-		err = at(v, baseKey(v), fmt.Errorf("%w: the base has a commit with sha256 %s, the bundle %s; repair removes it", ErrDiverged, b.Commit.SHA256, stored.Commit.SHA256))
-	}
-	return err
+	v := deltalog.Version(b.Version)
+	return at(v, baseKey(v), fmt.Errorf("%w: it has a commit with sha256 %s, the bundle %s; repair removes it", errForeignBase, b.Commit.SHA256, *stored))
 }
 
 // peekBase reads what a base says of itself and, if it can, nothing else of it.

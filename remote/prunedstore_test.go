@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,9 +154,13 @@ func TestPinAboveAForeignBase(t *testing.T) {
 	source.base(store)
 	pruneAll(t, store)
 	require.Contains(t, objects(t, store), "backups/version-000002/base.tar.zst")
+	pin, dir := deltalog.Version(7), filepath.Join(t.TempDir(), "replica")
+	restorer := replicator(t, dir, store, &remote.Options{Target: &pin})
+	_, err := restorer.Init(t.Context())
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.ErrorContains(t, err, foreign)
 	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), foreign)) // as Repair does
-	pin := deltalog.Version(7)
-	dir, err := initErr(t, store, remote.Options{Target: &pin})
+	_, err = restorer.Init(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, liveFiles(t, source.dir, 7), liveFiles(t, dir, 7))
 }

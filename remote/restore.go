@@ -22,8 +22,9 @@ import (
 
 // restoreBase makes the table begin at the base of version v: the live files
 // first, then the checkpoint, then the commit, so that whatever a crash leaves
-// is either not there or complete. jump: what the log has below v is dropped. Where an init
-// ends at the base, for its goal, no bundle to come proves that it is of the history.
+// is either not there or complete. jump: what the log has below v is dropped. For the goal of
+// an init, which chose the base, it wraps errForeignBase before it places anything if the base
+// is not of the history.
 func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
 	index, err := tempfile.Create("", "sluice-index-")
 	if err != nil {
@@ -35,14 +36,9 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 		}
 	}()
 	own := s.newStaging(table)
-	b, err := s.fetchBase(ctx, own, v, index)
+	b, err := s.fetchOwnBase(ctx, own, v, index, g)
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
-	}
-	if g != nil && g.target == v && (g.head == nil || g.head.Version != v || g.head.Commit != b.Commit.SHA256) {
-		if err := s.checkOwnBase(ctx, g.listing, b); err != nil {
-			return nil, err
-		}
 	}
 	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: jump}
 	change.Commit, err = own.take(b.Commit)
@@ -64,6 +60,32 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
 	s.came(tipState{v, b.Commit.SHA256})
 	return &tipState{v, b.Commit.SHA256}, nil
+}
+
+// fetchOwnBase is fetchBase, and for a goal makes sure that the base is of the history: by the
+// head, or by a bundle, of which it asks meanwhile.
+func (s *session) fetchOwnBase(ctx context.Context, own *staging, v deltalog.Version, index io.ReadWriteSeeker, g *goal) (b bundle.Base, err error) {
+	if g == nil {
+		return s.fetchBase(ctx, own, v, index)
+	}
+	var stored *bundle.Digest
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		b, err = s.fetchBase(ctx, own, v, index)
+		return err
+	})
+	if h := g.head; h != nil && h.Version == v {
+		stored = &h.Commit
+	} else {
+		both.Go(func() (err error) {
+			stored, err = s.commitBeside(ctx, g.listing, v)
+			return err
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return b, err
+	}
+	return b, ownBase(b, stored)
 }
 
 // fetchBase stages what the base of version v carries and leaves its index in
