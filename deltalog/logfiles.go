@@ -133,7 +133,11 @@ func walkLog(ctx context.Context, log LogFiles, path string, f func(kind string,
 	if err != nil {
 		return err
 	}
-	err = eachValue(contextReader{ctx, file}, func(raw []byte) error {
+	return errors.Join(eachAction(ctx, file, f, kinds...), file.Close())
+}
+
+func eachAction(ctx context.Context, file io.Reader, f func(kind string, value []byte) error, kinds ...string) error {
+	return eachValue(contextReader{ctx, file}, func(raw []byte) error {
 		kind, value, err := oneOf(raw, kinds...)
 		if err != nil || kind == "" {
 			return err
@@ -146,7 +150,6 @@ func walkLog(ctx context.Context, log LogFiles, path string, f func(kind string,
 		}
 		return nil
 	})
-	return errors.Join(err, file.Close())
 }
 
 // isUnreadable reports whether err, met while a checkpoint was read, is the

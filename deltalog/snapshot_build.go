@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 )
@@ -44,10 +45,12 @@ func (b *builder) build(ctx context.Context, log LogFiles, from *Checkpoint) err
 		b.s.Base = &from.Version
 		next = from.Version + 1
 	}
-	for ; next <= b.s.Version; next++ {
-		if err := b.commit(ctx, log, next); err != nil {
-			return fmt.Errorf("version %d: %w", int64(next), err)
-		}
+	err := eachCommit(ctx, log, next, b.s.Version, func(v Version, r io.Reader) error {
+		b.version = v
+		return eachAction(ctx, r, b.take, "add", "remove", "txn", "domainMetadata", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot")
+	})
+	if err != nil {
+		return err
 	}
 	if err := b.complete(); err != nil {
 		return err
@@ -66,12 +69,6 @@ func (b *builder) complete() error {
 		return fmt.Errorf("%w: no protocol or no metaData action", ErrCorrupt)
 	}
 	return nil
-}
-
-func (b *builder) commit(ctx context.Context, log LogFiles, v Version) error {
-	b.version = v
-	return walkLog(ctx, log, v.CommitPath(), b.take,
-		"add", "remove", "txn", "domainMetadata", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot")
 }
 
 func (b *builder) checkpoint(ctx context.Context, log LogFiles, c Checkpoint) error {

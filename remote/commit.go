@@ -32,6 +32,10 @@ func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommi
 	if err != nil {
 		return localCommit{}, err
 	}
+	return scanOpened(f)
+}
+
+func scanOpened(f *deltalog.CommitFile) (localCommit, error) {
 	r, raw := io.Reader(f), &bytes.Buffer{}
 	if f.Size <= keptCommit {
 		raw.Grow(int(f.Size))

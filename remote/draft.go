@@ -29,42 +29,26 @@ func (s *session) draftBase(ctx context.Context, table StateReader, pos *positio
 	if err := s.draftCommit(ctx, d, pos, v); err != nil {
 		return nil, err
 	}
-	live, stored := s.sorter(), s.sorter()
-	defer func() { err = errors.Join(err, live.Close(), stored.Close()) }()
-	beside, err := s.draftState(ctx, d, table, pos, live, stored)
-	if err != nil {
+	x := &indexer{session: s, draft: d, index: s.halfSorter(), rest: s.halfSorter(), pos: pos, tip: tip}
+	defer func() { err = errors.Join(err, x.index.Close(), x.rest.Close()) }()
+	if err := s.draftState(ctx, d, table, x); err != nil {
 		return nil, err
 	}
-	x := &indexer{session: s, draft: d, index: s.sorter(), rest: s.sorter(), pos: pos, tip: tip, beside: beside}
-	defer func() { err = errors.Join(err, x.index.Close(), x.rest.Close()) }()
-	return d, x.run(ctx, live, stored)
+	return d, x.finish(ctx)
 }
 
 // draftState reads the state of the table for the checkpoint and for what is live, and at
-// the same time what of it the store has. It returns beside which version the parts belong
-// that the base needs, negative if there can be none.
-func (s *session) draftState(ctx context.Context, d *baseDraft, table StateReader, pos *position, live, stored *extsort.Sorter) (beside deltalog.Version, err error) {
-	v := deltalog.Version(d.base.Version)
-	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
+// the same time what of it the store has.
+func (s *session) draftState(ctx context.Context, d *baseDraft, table StateReader, x *indexer) error {
+	state, err := table.Snapshot(ctx, deltalog.Version(d.base.Version), &deltalog.SnapshotOptions{Memory: s.stateMemory()})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	both, bctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return s.draftCheckpoint(bctx, d, state) })
-	both.Go(func() error {
-		beside = v
-		if pos.end() >= v {
-			beside = -1
-		}
-		if err := s.addLive(bctx, live, state); err != nil || !pos.some {
-			return err
-		}
-		lost, err := s.addStored(bctx, stored, pos.last)
-		beside = max(beside, lost)
-		return err
-	})
+	both.Go(func() error { return x.compare(bctx, state) })
 	err = both.Wait()
-	return beside, errors.Join(err, state.Close())
+	return errors.Join(err, state.Close())
 }
 
 func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, v deltalog.Version) error {

@@ -25,11 +25,28 @@ type indexer struct {
 	rest   *extsort.Sorter // files that no bundle has
 	pos    *position
 	tip    deltalog.Version
-	beside deltalog.Version // beside which parts belong; negative: there can be none
+	beside deltalog.Version // beside which parts belong, once all was compared; negative: there can be none
 }
 
-// run takes the live files and where bundles have them, and closes both.
-func (x *indexer) run(ctx context.Context, live, stored *extsort.Sorter) error {
+// compare sorts the live files of a state by whether bundles have them.
+func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err error) {
+	live, stored := x.sorter(), x.sorter()
+	defer func() { err = errors.Join(err, live.Close(), stored.Close()) }()
+	if err := x.addLive(ctx, live, state); err != nil {
+		return err
+	}
+	v := deltalog.Version(x.draft.base.Version)
+	x.beside = v
+	if x.pos.end() >= v {
+		x.beside = -1
+	}
+	if x.pos.some {
+		lost, err := x.addStored(ctx, stored, x.pos.last)
+		if err != nil {
+			return err
+		}
+		x.beside = max(x.beside, lost)
+	}
 	for file, err := range join(live, stored) {
 		if err == nil {
 			err = x.sort(ctx, file)
@@ -38,9 +55,11 @@ func (x *indexer) run(ctx context.Context, live, stored *extsort.Sorter) error {
 			return err
 		}
 	}
-	if err := errors.Join(live.Close(), stored.Close()); err != nil { // to make room
-		return err
-	}
+	return nil
+}
+
+// finish brings into the store what no bundle has, and writes the index.
+func (x *indexer) finish(ctx context.Context) error {
 	if x.draft.files > 0 {
 		if err := x.bring(ctx); err != nil {
 			return err

@@ -12,8 +12,9 @@ const (
 )
 
 // Taking a base holds the state of the table while the checkpoint is written, which takes
-// up to 16 MiB, and three things that are sorted by way of the disk. When a part goes up,
-// or the base, the state is closed.
+// up to 16 MiB, and meanwhile what is live and what the store has of it are sorted by way of
+// the disk, each in an eighth of Options.Memory, and what comes of that, in two sixteenths.
+// When a part goes up, or the base, the state is closed.
 
 // stateMemory is what the state of a table takes of Options.Memory.
 func (s *session) stateMemory() int64 { return s.opts.Memory / 4 }
@@ -28,6 +29,9 @@ func (s *session) entriesAtOnce() int64 { return max(1, s.opts.Memory/8/entryMem
 
 // sorter returns what sorts in an eighth of Options.Memory.
 func (s *session) sorter() *extsort.Sorter { return extsort.New(s.opts.Memory/8, "") }
+
+// halfSorter returns what sorts in half of that.
+func (s *session) halfSorter() *extsort.Sorter { return extsort.New(s.opts.Memory/16, "") }
 
 // packedInMemory is the size of table files up to which a bundle is packed in
 // memory, so that its upload can be repeated at will; a larger one is packed

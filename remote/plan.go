@@ -107,7 +107,8 @@ func (p *plan) manifest(w bundle.Writer) bundle.Manifest {
 // planner plans the bundles of a push, one after the other.
 type planner struct {
 	s         *session
-	at        position // behind what was planned
+	ahead     *commitsAhead // nil: commits are read at their turn
+	at        position      // behind what was planned
 	last, tip deltalog.Version
 	held      *versionPlan // planned, and left for the next bundle
 	err       error        // met behind what was handed out
@@ -147,7 +148,11 @@ func (pl *planner) version(ctx context.Context) (*versionPlan, error) {
 	if pl.err != nil || v > pl.last {
 		return nil, pl.err
 	}
-	p, err := pl.s.planVersion(ctx, v, &pl.at, pl.tip)
+	c, err := pl.commit(ctx, v)
+	var p *versionPlan
+	if err == nil {
+		p, err = pl.s.planVersion(ctx, v, c, &pl.at, pl.tip)
+	}
 	if err != nil {
 		return nil, at(v, "", err)
 	}
@@ -155,13 +160,16 @@ func (pl *planner) version(ctx context.Context) (*versionPlan, error) {
 	return p, nil
 }
 
-// planVersion reads the commit of version v, which comes after pos, and decides
-// what its bundle carries.
-func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *position, tip deltalog.Version) (*versionPlan, error) {
-	c, err := s.scanLocal(ctx, v)
-	if err != nil {
-		return nil, err
+func (pl *planner) commit(ctx context.Context, v deltalog.Version) (localCommit, error) {
+	if pl.ahead == nil {
+		return pl.s.scanLocal(ctx, v)
 	}
+	return pl.ahead.take(ctx, v)
+}
+
+// planVersion decides what the bundle of version v carries, which comes after pos and has
+// this commit.
+func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCommit, pos *position, tip deltalog.Version) (*versionPlan, error) {
 	p := &versionPlan{digest: c.SHA256, commit: c.raw, size: c.Size, before: *pos, Version: bundle.Version{
 		Version:   int64(v),
 		Commit:    bundle.File{Path: v.CommitPath()},
@@ -191,6 +199,7 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, pos *posi
 		}
 	}
 	if s.opts.Metadata != nil {
+		var err error
 		if p.Metadata, err = s.opts.Metadata(ctx, v); err != nil {
 			return nil, fmt.Errorf("metadata hook: %w", err)
 		}

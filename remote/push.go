@@ -290,7 +290,8 @@ func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltal
 		s.came(tipState{done.last(), done.versions[len(done.versions)-1].digest})
 		s.rememberFiles(done)
 	})
-	bundles := planner{s: s, at: *pos, last: last, tip: tip}
+	bundles := planner{s: s, ahead: s.readAhead(up.ctx, pos.next(), last), at: *pos, last: last, tip: tip}
+	defer bundles.ahead.close()
 	for range headEvery {
 		p, err := bundles.next(up.ctx)
 		if err != nil || p == nil {

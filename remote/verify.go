@@ -9,11 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/internal/extsort"
+	"github.com/pondworks/sluice/internal/inorder"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -384,35 +383,14 @@ type need struct {
 }
 
 // inOrder calls do for all of in, up to limit at once, and take with the results in
-// the order of in, one after the other. After the first error no more are begun.
+// the order of in, until it fails.
 func inOrder[T, R any](ctx context.Context, limit int, in []T, do func(context.Context, T) R, take func(R) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	ahead := make(chan chan R, limit-1)
-	group.Go(func() error {
-		defer close(ahead)
-		for _, x := range in {
-			result := make(chan R, 1)
-			select {
-			case ahead <- result:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			group.Go(func() error {
-				result <- do(ctx, x)
-				return nil
-			})
+	for result := range inorder.Seq(ctx, limit, slices.Values(in), do) {
+		if err := take(result); err != nil {
+			return err
 		}
-		return nil
-	})
-	group.Go(func() error {
-		for result := range ahead {
-			if err := take(<-result); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return group.Wait()
+	}
+	return nil
 }
 
 // isMissing reports whether err says that an object is not there.

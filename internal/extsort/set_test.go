@@ -51,7 +51,7 @@ func TestSetFails(t *testing.T) {
 
 	s, err := NewSet(100, dir, numbers(10, nil))
 	require.NoError(t, err)
-	require.NoError(t, os.Truncate(s.file.Name(), 0))
+	require.NoError(t, s.file.Truncate(0))
 	_, err = s.Has("file 3")
 	require.Error(t, err, "what was cut short is not what is not there")
 	require.NoError(t, s.Close())
