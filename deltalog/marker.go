@@ -40,7 +40,11 @@ func (d *Dir) removeMarker(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := root.SyncDir(privateDir); err != nil {
+	err = root.SyncDir(privateDir)
+	if errors.Is(err, fs.ErrNotExist) { // somebody else had nothing there any more, and removed it
+		err = root.SyncDir(".")
+	}
+	if err != nil {
 		return err
 	}
 	unlock, err := lock(ctx, root)

@@ -85,8 +85,8 @@ func stagedPaths(of *Change) (map[string]bool, error) {
 }
 
 // namedInLog returns which of the files some commit of the table names, as
-// needed or as removed. Where the log begins at a checkpoint, which may name any
-// file, all count as named.
+// needed or as removed. Where commits are missing in the log, for which a checkpoint makes
+// up that may name any file, all count as named.
 func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, error) {
 	named := make(map[string]bool, len(files)) // false: looked for
 	for _, f := range files {
@@ -101,7 +101,7 @@ func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, 
 	if err != nil {
 		return nil, err
 	}
-	if len(versions) > 0 && versions[0] > 0 {
+	if n := len(versions); n > 0 && versions[n-1] != Version(n-1) {
 		for path := range named {
 			note(path)
 		}

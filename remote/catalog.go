@@ -54,27 +54,28 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 }
 
 // addStored adds to sorted, by path, where every file lies that may be in the
-// store up to version upto: what the newest base lists, then, overruling it,
+// store up to where pos is: what the newest base lists, then, overruling it,
 // what the bundles after it carry. It returns the newest version after a gap whose base
 // is missing, negative if there is none: then they need not have all that is live.
-func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto deltalog.Version) (lost deltalog.Version, err error) {
+func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *position) (lost deltalog.Version, err error) {
 	l, err := s.list(ctx)
 	if err != nil {
 		return -1, err
 	}
-	after := deltalog.Version(-1)
+	l.hints = pos.hints()
+	upto, after := pos.last, deltalog.Version(-1)
 	if b, found, err := s.newestOwnBase(ctx, l, segment{last: upto}, upto); err != nil {
 		return -1, err
 	} else if found {
 		after = b.version
 	}
-	commits := map[int64]bundle.Digest{}
+	chain := commits{}
 	if after >= 0 {
 		b, err := s.addIndex(ctx, sorted, after)
 		if err != nil {
 			return -1, at(after, baseKey(after), err)
 		}
-		commits[b.Version] = b.Commit.SHA256
+		chain[after] = b.Commit.SHA256
 	}
 	known := s.catalog
 	from, _ := search(l.bundles, after+1)
@@ -86,7 +87,7 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, upto de
 			unknown = append(unknown, o)
 		}
 	}
-	lost, err = s.addManifests(ctx, sorted, unknown, after, commits)
+	lost, err = s.addManifests(ctx, sorted, unknown, after, chain)
 	if err != nil || known == nil || known.last > upto {
 		return lost, err
 	}
@@ -132,10 +133,10 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 	return b, nil
 }
 
-// addManifests adds what the bundles carry, in their order, but for those that do not follow
+// addManifests adds what the bundles carry, in their order, but for those that do not fit
 // the commits before them, which another history left behind. It returns the newest version
 // above base that follows a gap, negative if there is none.
-func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version, commits map[int64]bundle.Digest) (gap deltalog.Version, err error) {
+func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version, chain commits) (gap deltalog.Version, err error) {
 	gap = -1
 	for some := range slices.Chunk(bundles, peeksAhead) {
 		read, err := s.peekAll(ctx, some)
@@ -143,13 +144,11 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 			return gap, err
 		}
 		for _, m := range read {
-			first := m.Versions[0]
-			if before, known := commits[first.Version-1]; known && first.Gap == nil && first.Previous != nil && *first.Previous != before {
+			if !chain.fit(m) {
 				continue
 			}
-			for _, v := range m.Versions {
-				commits[v.Version] = v.Commit.SHA256
-			}
+			chain.add(m)
+			first := m.Versions[0]
 			if first.Gap != nil && deltalog.Version(first.Version) > base {
 				gap = deltalog.Version(first.Version)
 			}

@@ -17,7 +17,7 @@ type chain struct {
 	bases    map[deltalog.Version]bundle.Digest // that could be read: the digests of their commits
 	hasBase  func(deltalog.Version) bool        // whether there is one, readable or not
 	end      deltalog.Version                   // that the chain has come to
-	commits  map[deltalog.Version]bundle.Digest // up to end, as far back as a bundle may reach
+	commits  commits                            // up to end, as far back as a bundle may reach
 	blind    bool                               // the bundle before could not be read
 	over     bool                               // the end is behind us
 	partial  bool                               // not all versions from 0 on are there
@@ -39,8 +39,8 @@ func (c *chain) add(m bundle.Manifest) bool {
 		c.found.version(FindingLeftover, first, bundleKey(first), "it lies above the end, version %d: its upload is under way, or was cut off", int64(c.end))
 		return false
 	case first > c.end+1 || c.commits == nil:
-		c.commits = map[deltalog.Version]bundle.Digest{}
-	case !c.hangs(m):
+		c.commits = commits{}
+	case !c.commits.fit(m):
 		if deltalog.Version(m.Versions[len(m.Versions)-1].Version) > c.end {
 			c.aside = append(c.aside, m)
 		} else {
@@ -52,27 +52,11 @@ func (c *chain) add(m bundle.Manifest) bool {
 	return true
 }
 
-// hangs reports whether m follows what the chain has, and agrees with it where both
-// have a version.
-func (c *chain) hangs(m bundle.Manifest) bool {
-	first := m.Versions[0]
-	before, known := c.commits[deltalog.Version(first.Version-1)]
-	if known && first.Gap == nil && first.Previous != nil && *first.Previous != before {
-		return false
-	}
-	for _, v := range m.Versions {
-		if is, known := c.commits[deltalog.Version(v.Version)]; known && is != v.Commit.SHA256 {
-			return false
-		}
-	}
-	return true
-}
-
 // extend makes m the end of the chain, or a second bundle with the same versions.
 func (c *chain) extend(m bundle.Manifest) {
+	c.commits.add(m)
 	for _, ver := range m.Versions {
 		v := deltalog.Version(ver.Version)
-		c.commits[v] = ver.Commit.SHA256
 		if base, found := c.bases[v]; found && base != ver.Commit.SHA256 {
 			c.found.version(FindingDiverged, v, baseKey(v), "it is of a commit with sha256 %s, the bundle has %s", base, ver.Commit.SHA256)
 		}

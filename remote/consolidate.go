@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -62,14 +63,29 @@ func (s *session) consolidate(ctx context.Context) (done Consolidated, err error
 	if err != nil {
 		return done, err
 	}
+	if l.bases, err = s.ownBases(ctx, l); err != nil {
+		return done, err
+	}
 	var groups [][]object
+	before := map[deltalog.Version]object{} // the bundle before that of a version
 	for _, seg := range segments {
 		groups = append(groups, packGroups(seg.bundles)...)
+		for i := 1; i < len(seg.bundles); i++ {
+			before[seg.bundles[i].version] = seg.bundles[i-1]
+		}
 	}
 	all := slices.Concat(groups...)
 	s.foreseeObjects(slices.Concat(all, all), true) // each is read, and its pack read back
 	for _, group := range groups {
-		x, err := s.makePack(ctx, id, l, group)
+		chain := commits{}
+		if o, there := before[group[0].version]; there {
+			m, err := s.peek(ctx, o)
+			if err != nil {
+				return done, err
+			}
+			chain.add(m)
+		}
+		x, err := s.makePack(ctx, id, l, group, chain)
 		if err != nil {
 			return done, err
 		}
@@ -101,7 +117,8 @@ func (s *session) wholeHistory(ctx context.Context) (*identity, listing, []segme
 	if err != nil {
 		return nil, listing{}, nil, err
 	}
-	segments, err := s.history(ctx, l, l.start(id), h.hints())
+	l.hints = h.hints()
+	segments, err := s.history(ctx, l, l.start(id), l.hints)
 	return id, l, segments, err
 }
 
@@ -132,39 +149,46 @@ func packGroups(bundles []object) [][]object {
 	return groups
 }
 
-// makePack makes a pack of a group and its index. It returns nil if one bundle of the
-// group does for all.
+// makePack makes a pack of a group, which follows the commits of chain, and its index. It
+// returns nil if one bundle of the group does for all.
 //
-// Where pushers did not know of each other a bundle may lie within another, which
-// only manifests tell. That is rare, so they are looked at when it was met.
-func (s *session) makePack(ctx context.Context, id *identity, l listing, group []object) (*packIndex, error) {
-	w := &packWriter{s: s, ctx: ctx, group: group, hash: sha256.New()}
+// Where pushers did not know of each other a bundle may lie within another, or be of another
+// history, which only manifests tell. That is rare, so they are looked at when it was met.
+func (s *session) makePack(ctx context.Context, id *identity, l listing, group []object, chain commits) (*packIndex, error) {
+	w := newPackWriter(ctx, s, group, chain)
 	x, err := s.writePack(ctx, id, l, w)
-	if !w.covered {
+	if !w.astray {
 		return x, err
 	}
-	group, err = s.withoutCovered(ctx, group)
+	group, err = s.linked(ctx, group, chain)
 	if err != nil || len(group) < 2 {
 		return nil, err
 	}
-	return s.writePack(ctx, id, l, &packWriter{s: s, ctx: ctx, group: group, hash: sha256.New()})
+	return s.writePack(ctx, id, l, newPackWriter(ctx, s, group, chain))
 }
 
-// withoutCovered leaves out the bundles all of whose versions those before them
-// carry.
-func (s *session) withoutCovered(ctx context.Context, group []object) ([]object, error) {
+// linked returns the bundles of a group that make up the history which follows chain,
+// without those that carry nothing new.
+func (s *session) linked(ctx context.Context, group []object, chain commits) ([]object, error) {
 	read, err := s.peekAll(ctx, group)
 	if err != nil {
 		return nil, err
 	}
-	var needed []object
-	end := int64(-1)
+	chain = maps.Clone(chain)
+	var linked []object
+	end := int64(group[0].version) - 1
 	for i, m := range read {
-		if last := m.Versions[len(m.Versions)-1].Version; last > end {
-			needed, end = append(needed, group[i]), last
+		last := m.Versions[len(m.Versions)-1].Version
+		if m.Versions[0].Version > end+1 {
+			break
 		}
+		if last <= end || !chain.fit(m) {
+			continue
+		}
+		chain.add(m)
+		linked, end = append(linked, group[i]), last
 	}
-	return needed, nil
+	return linked, nil
 }
 
 // writePack copies the bundles into one object, reads it back, and creates its
@@ -239,13 +263,19 @@ type packWriter struct {
 	group []object
 	hash  hash.Hash
 
-	ahead   <-chan chan checkedBundle
-	cancel  context.CancelFunc
-	now     bytes.Reader
-	at      int64
-	next    deltalog.Version // that the next bundle must carry
-	done    []packed
-	covered bool // it failed, since a bundle carries nothing that those before it do not
+	before, chain commits // before the group; and of what was read of it
+
+	ahead  <-chan chan checkedBundle
+	cancel context.CancelFunc
+	now    bytes.Reader
+	at     int64
+	next   deltalog.Version // that the next bundle must carry
+	done   []packed
+	astray bool // it failed, since a bundle carries nothing new, or is of another history
+}
+
+func newPackWriter(ctx context.Context, s *session, group []object, before commits) *packWriter {
+	return &packWriter{s: s, ctx: ctx, group: group, before: before, chain: maps.Clone(before), hash: sha256.New()}
 }
 
 type checkedBundle struct {
@@ -270,7 +300,7 @@ func (w *packWriter) Seek(offset int64, whence int) (int64, error) {
 	switch {
 	case offset == 0 && whence == io.SeekStart:
 		w.stop()
-		*w = packWriter{s: w.s, ctx: w.ctx, group: w.group, hash: sha256.New()}
+		*w = *newPackWriter(w.ctx, w.s, w.group, w.before)
 		return 0, nil
 	case offset == 0 && whence == io.SeekCurrent && w.ahead == nil:
 		return 0, nil
@@ -297,9 +327,11 @@ func (w *packWriter) advance() error {
 		return b.err
 	}
 	last := deltalog.Version(b.m.Versions[len(b.m.Versions)-1].Version)
-	if w.covered = o.version <= w.next && last < w.next; w.covered || o.version > w.next {
+	w.astray = o.version <= w.next && (last < w.next || !w.chain.fit(b.m))
+	if w.astray || o.version > w.next {
 		return at(o.version, o.Key, fmt.Errorf("%w: it carries versions up to %d, want version %d", ErrCorrupt, int64(last), int64(w.next)))
 	}
+	w.chain.add(b.m)
 	w.done = append(w.done, packed{o.version, last, w.at, int64(len(b.raw))})
 	w.at += int64(len(b.raw))
 	w.next = last + 1

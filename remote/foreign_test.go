@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -425,4 +426,193 @@ func TestPusherWithALongerLogBehindAGap(t *testing.T) {
 	require.Equal(t, liveFiles(t, other.dir, 6), liveFiles(t, dir, 6))
 	v := verify(t, other.dir, store, remote.VerifyOptions{Data: true})
 	require.NoError(t, v.Err())
+}
+
+// overtakenFork: a fork whose log was cleaned up pushes over its gap. While its base goes up,
+// which takes long, we push a run over that version. Both pushes are a success.
+func overtakenFork(t *testing.T) (source *pond, store storage.Store) {
+	source, store = newPond(t), storage.NewMemory()
+	source.churn(2, 3, 100)
+	source.pushSingly(store)
+	fork := forked(t, source)
+	for range 4 {
+		fork.append("fork")
+	}
+	fork.cleanUp(4)
+	for range 5 {
+		source.append("ours ")
+	}
+	race := &hooked{Store: store, create: "version-000004/base", beforeCreate: func() { source.mustPush(store) }} // 2 to 6
+	_, err := fork.push(race)
+	require.NoError(t, err)
+	return source, store
+}
+
+// leftoverInARun: a fork's bundle lies within our run, 2 to 5; before has what the store had when its
+// end was version 1.
+func leftoverInARun(t *testing.T, foreign string) (source *pond, store, before storage.Store) {
+	source, store, before = newPond(t), storage.NewMemory(), storage.NewMemory()
+	other := storage.NewMemory()
+	source.append("a")
+	source.append("b")
+	source.pushSingly(store)
+	copyAll(t, store, before)
+	copyAll(t, store, other)
+	fork := forked(t, source)
+	for range 4 {
+		fork.append("fork")
+	}
+	fork.pushSingly(other)
+	copyObject(t, other, store, foreign) // ahead of 2, which we won
+	for range 4 {
+		source.append("ours ")
+	}
+	source.mustPush(store)
+	return source, store, before
+}
+
+const bundle3, bundle5 = "backups/version-000003/bundle.tar.zst", "backups/version-000005/bundle.tar.zst"
+
+// A base of a fork has its bundle beside it, which lies within our run.
+func TestForeignBaseWithItsBundle(t *testing.T) {
+	source, store := overtakenFork(t)
+	for v := deltalog.Version(4); v <= 6; v++ {
+		dir, err := initErr(t, store, remote.Options{Target: &v}) // full: fine
+		require.NoError(t, err)
+		requireVersion(t, source, dir, v)
+		dir, err = initErr(t, store, remote.Options{Target: &v, History: remote.HistoryLive})
+		if assert.NoError(t, err, "version %d", v) {
+			assert.Equal(t, readString(t, filepath.Join(source.dir, v.CommitPath())), readString(t, filepath.Join(dir, v.CommitPath())), "version %d is the fork's, and the init a success", v)
+		}
+	}
+}
+
+// Prune does not raise the floor to it.
+func TestPruneWithAForeignBase(t *testing.T) {
+	source, store := overtakenFork(t)
+	source.append("more")
+	source.mustPush(store)
+	source.base(store) // 7
+	prune(t, store, remote.PruneOptions{KeepVersions: 4, Delete: true, Grace: -1})
+	for v := deltalog.Version(5); v <= 7; v++ {
+		dir, err := initErr(t, store, remote.Options{Target: &v})
+		if assert.NoError(t, err, "version %d", v) {
+			assert.Equal(t, readString(t, filepath.Join(source.dir, v.CommitPath())), readString(t, filepath.Join(dir, v.CommitPath())), "version %d is the fork's, and the init a success", v)
+		}
+	}
+}
+
+// The opposite: our base, and beside it a bundle of a fork, within our run.
+func TestOwnBaseBesideALeftover(t *testing.T) {
+	source, store, _ := leftoverInARun(t, bundle5)
+	source.base(store) // 5
+	source.append("more")
+	source.mustPush(store)
+	_, report := initLive(t, store, remote.Options{})
+	assert.NotNil(t, report.Base, "the base of version 5 is ours")
+	assert.True(t, prune(t, store, remote.PruneOptions{KeepVersions: 1}).NewFloor, "Prune never gets on")
+}
+
+// The same where that comes late, and the floor is there.
+func TestFloorBesideALeftover(t *testing.T) {
+	source, store, _ := leftoverInARun(t, bundle5)
+	late := storage.NewMemory()
+	copyObject(t, store, late, bundle5)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), bundle5))
+	source.base(store) // 5
+	source.append("more")
+	source.mustPush(store)
+	pruneAll(t, store)
+	copyObject(t, late, store, bundle5)
+	_, err := initErr(t, store, remote.Options{})
+	require.NoError(t, err)
+}
+
+// A replica ends at a version of which a fork left a bundle.
+func TestInitGoesOnAtALeftover(t *testing.T) {
+	source, store, _ := leftoverInARun(t, bundle3)
+	dir, err := initErr(t, store, remote.Options{Target: ptr(3)})
+	require.NoError(t, err)
+	require.NoError(t, initIn(t, dir, store, remote.Options{})) // Pull can
+	requireVersion(t, source, dir, 5)
+}
+
+// A copy that lags compares its newest version with our run, not with a leftover in it.
+func TestPushOfACopyThatLags(t *testing.T) {
+	_, store, _ := leftoverInARun(t, bundle3)
+	for v := range deltalog.Version(6) {
+		dir, err := initErr(t, store, remote.Options{Target: &v})
+		require.NoError(t, err)
+		_, err = replicator(t, dir, store, nil).Push(t.Context())
+		assert.NoError(t, err, "version %d", v)
+	}
+}
+
+// Progress counts what is read after a base was passed over.
+func TestProgressOverAForeignBase(t *testing.T) {
+	source, store, other := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.churn(2, 3, 100000)
+	source.pushSingly(store)
+	source.base(store) // 1
+	copyAll(t, store, other)
+	fork := forked(t, source)
+	for range 4 {
+		fork.append(noise(4, 100000))
+	}
+	fork.cleanUp(4)
+	require.NoError(t, fork.pushDivided(other))
+	copyObject(t, other, store, "backups/version-000004/base.tar.zst") // its push died before its bundle
+	for i := range 5 {
+		source.append(noise(uint64(i), 100001))
+	}
+	source.pushSingly(store) // 2 to 6
+	var last remote.Progress
+	dir := filepath.Join(t.TempDir(), "replica")
+	require.NoError(t, initIn(t, dir, store, remote.Options{History: remote.HistoryLive, Concurrency: 1, Progress: func(p remote.Progress) { last = p }}))
+	requireVersion(t, source, dir, 6)
+	assert.Greater(t, last.Size, int64(5*100000), "two live files and bundles 2 to 6 were read: %+v", last)
+	assert.Equal(t, last.Size, last.Done)
+}
+
+// telling is a store whose head can be written.
+type telling struct {
+	*hooked
+	storage.Overwriter
+}
+
+// A fork that pushed over its gap, while we took the versions below and its own with them,
+// hears of it from the head.
+func TestOvertakenForkIsTold(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(2, 3, 100)
+	source.pushSingly(store)
+	fork := forked(t, source)
+	for range 4 {
+		fork.append("fork")
+	}
+	fork.cleanUp(4)
+	for range 5 {
+		source.append("ours ")
+	}
+	race := telling{&hooked{Store: store, create: "version-000004/base", beforeCreate: func() { source.mustPush(store) }}, store.(storage.Overwriter)} // 2 to 6
+	_, err := fork.push(race)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	source.append("more")
+	source.mustPush(store)
+	requireVersion(t, source, restored(t, store), 7)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	source.append("by listing")
+	source.mustPush(store)
+	requireVersion(t, source, restored(t, store), 8)
+}
+
+// Where the head is lost, the end of the store is that of our run, beside a leftover there.
+func TestEndBesideALeftover(t *testing.T) {
+	for _, key := range []string{bundle3, bundle5} {
+		source, store, _ := leftoverInARun(t, key)
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+		source.append("more")
+		source.mustPush(store)
+		requireVersion(t, source, restored(t, store), 6)
+	}
 }

@@ -64,6 +64,27 @@ func (s *session) putHead(ctx context.Context, pos *position, ifMatch string) (t
 	return s.store.over.Put(ctx, headKey, seal(b), ifMatch)
 }
 
+// checkPassed makes sure that a history which has come to our version, or past it, has our
+// commit there, as far as its head tells: where we recorded a gap, another pusher may have
+// taken the versions below and ours with them.
+func (s *session) checkPassed(ctx context.Context, pos *position, h *head) error {
+	there := h.Commit
+	if h.Version > pos.last {
+		if _, _, known := h.Bundles.bundleOf(pos.last); !known {
+			return nil
+		}
+		v, err := s.storedVersion(ctx, pos.last, h.Bundles)
+		if err != nil {
+			return err
+		}
+		there = v.Commit.SHA256
+	}
+	if there != pos.commit {
+		return diverged(pos.last, pos.commit, there)
+	}
+	return nil
+}
+
 // headChanged finds out why the head is not the one that this process last
 // saw: another pusher moved it, which is fine, or somebody emptied or
 // replaced the store under us, which must not pass in silence.
@@ -74,6 +95,9 @@ func (s *session) headChanged(ctx context.Context, pos *position) error {
 	}
 	pos.tag = tag
 	if h != nil && h.Lineage == pos.identity.Lineage && h.Version >= pos.last {
+		if err := s.checkPassed(ctx, pos, h); err != nil {
+			return err
+		}
 		pos.newer, pos.mend = h.Version, false
 		return nil
 	}

@@ -41,7 +41,7 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 		x.beside = -1
 	}
 	if x.pos.some {
-		lost, err := x.addStored(ctx, stored, x.pos.last)
+		lost, err := x.addStored(ctx, stored, x.pos)
 		if err != nil {
 			return err
 		}

@@ -63,11 +63,13 @@ func (s *session) init(ctx context.Context) error {
 // yet, so it takes the base wherever the history turns out to have a gap.
 func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g *goal) (err error) {
 	if (tip == nil || tip.version < g.in.first) && g.base != nil {
-		s.foreseeTail(g, &tipState{version: *g.base}, false) // how much the base takes only itself tells
 		if tip, err = s.beginAtBase(ctx, table, tip, g); err != nil {
 			return err
 		}
 	} else {
+		g.base = nil
+	}
+	if g.base == nil {
 		s.foreseeTail(g, tip, true)
 	}
 	s.fresh = false
@@ -84,6 +86,9 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 		if !errors.As(err, &gap) {
 			return err
 		}
+		if gap.version > g.target { // retention took the beginning meanwhile
+			return at(nextOf(moved), "", gap)
+		}
 		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil, g); err != nil {
 			return err
 		}
@@ -95,7 +100,7 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {
 	for {
 		foreign := *g.base
-		restored, err := s.restoreBase(ctx, table, foreign, tip != nil, g)
+		restored, err := s.restoreBase(ctx, table, foreign, tip != nil || g.anew, g)
 		if !errors.Is(err, errForeignBase) {
 			return restored, err
 		}
@@ -163,12 +168,13 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 	}
 	tip, err := table.Tip(ctx)
 	if ours && isUnfinished(err) {
-		return nil, nil
+		g.anew = true
+		return nil, checkNothingAbove(ctx, table, g.target)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: it holds a table that cannot be carried on: %w", ErrNotEmpty, err)
 	}
-	here, err := s.sameBeginning(ctx, table, tip, g)
+	here, err := s.sameBeginning(ctx, table, tip, g, ours)
 	if err == nil && tip < g.in.first && !ours && !s.opts.AcrossGap {
 		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.in.first))
 	}
@@ -198,9 +204,24 @@ func ownMarker(note []byte, id *identity) (bool, error) {
 	return true, nil
 }
 
-// sameBeginning makes sure that the table here is the beginning of the
-// history in the store.
-func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip deltalog.Version, g *goal) (*tipState, error) {
+// checkNothingAbove makes sure that what an init left which was stopped has no checkpoint
+// above the target: readers would begin there.
+func checkNothingAbove(ctx context.Context, table LogApplier, target deltalog.Version) error {
+	reader, ok := table.(StateReader)
+	if !ok {
+		return nil
+	}
+	found, err := reader.Checkpoints(ctx, target+1)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: it holds an unfinished init that begins at version %d, past the target %d", ErrNotEmpty, int64(found[len(found)-1].Version), int64(target))
+}
+
+// sameBeginning makes sure that the table here is the beginning of the history in the
+// store. Retention may have taken its version since an init of ours was stopped, which then
+// goes on from the base above.
+func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip deltalog.Version, g *goal, ours bool) (*tipState, error) {
 	if tip > g.target {
 		return nil, fmt.Errorf("%w: it holds a table at version %d, past the target %d", ErrNotEmpty, int64(tip), int64(g.target))
 	}
@@ -208,7 +229,10 @@ func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip delta
 	if err != nil {
 		return nil, err
 	}
-	there, err := s.listedVersion(ctx, g.listing, tip, fmt.Errorf("%w: version %d", ErrGap, int64(tip)))
+	there, err := s.historyVersion(ctx, g.listing, tip, fmt.Errorf("%w: version %d", ErrGap, int64(tip)))
+	if errors.Is(err, ErrGap) && tip < g.in.first && ours {
+		return &tipState{tip, here}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -86,15 +86,16 @@ func (s *session) begins(lag *Lag, ms int64) {
 	lag.Oldest, lag.Age = &oldest, max(0, s.opts.Clock().Sub(oldest))
 }
 
-// lagOfTable is the lag of a table that lacks the versions from next to last.
-func (s *session) lagOfTable(ctx context.Context, next, last deltalog.Version) (Lag, error) {
-	lag := Lag{Versions: int64(last - next + 1)}
+// lagOfTable is the lag of a table that lacks the versions of the store from next on.
+func (s *session) lagOfTable(ctx context.Context, pos *position, next deltalog.Version) (Lag, error) {
+	lag := Lag{Versions: int64(pos.last - next + 1)}
 	l, err := s.list(ctx)
 	if err != nil {
 		return lag, err
 	}
+	l.hints = pos.hints()
 	from, there := search(l.bundles, next)
-	oldest, err := s.listedVersion(ctx, l, next, storage.ErrNotFound)
+	oldest, err := s.historyVersion(ctx, l, next, storage.ErrNotFound)
 	switch {
 	case errors.Is(err, storage.ErrNotFound) && from < len(l.bundles): // it lies in a gap
 		m, err := s.peek(ctx, l.bundles[from])
@@ -109,7 +110,7 @@ func (s *session) lagOfTable(ctx context.Context, next, last deltalog.Version) (
 	}
 	s.begins(&lag, oldest.Timestamp)
 	for _, o := range l.bundles[from:] {
-		if o.version <= last {
+		if o.version <= pos.last {
 			lag.Bytes += o.Size
 		}
 	}

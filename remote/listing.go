@@ -22,6 +22,7 @@ type listing struct {
 	floors  []object // ascending by version
 	pins    []deltalog.Version
 	unpins  []object // of pins that were removed, when they were
+	hints   runHints // of whoever knows the head
 }
 
 // object is a bundle or a base, or another object that belongs to a version.
@@ -49,6 +50,7 @@ const maxSkip = 99_999
 // retention does not leave alone are not there. The order of keys is not that of versions.
 func (s *session) list(ctx context.Context) (listing, error) {
 	l, skipped, err := s.listKeys(ctx, false)
+	l.hints = onlyTo(-1)
 	if err == nil && len(l.indexes) > 0 {
 		err = s.readPacks(ctx, &l, skipped)
 	}
@@ -314,11 +316,9 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	}
 	key, last, known := hints.bundleOf(v)
 	if beside := last == v && l.bundles[i-1].version > key; known && !beside { // one that the head knows nothing of may lead further
-		o, listed := find(l.bundles, key)
-		if !listed {
-			o = s.bundle(key)
+		if o, listed := find(l.bundles, key); listed && (last > v || v == hints.to) {
+			return run{object: o, last: last}, nil
 		}
-		return run{object: o, last: last}, nil
 	}
 	if err := s.longer(ctx, &found, l.bundles[i-1:i]); err != nil || found.last > v {
 		return found, err

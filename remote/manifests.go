@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -89,37 +88,21 @@ func checkKey(m bundle.Manifest, v deltalog.Version) error {
 	return nil
 }
 
-// storedVersion returns what a bundle says of version v, which may lie in one that
-// begins below it. Wraps storage.ErrNotFound if none has it.
-func (s *session) storedVersion(ctx context.Context, v deltalog.Version) (bundle.Version, error) {
-	m, err := s.readManifest(ctx, s.bundle(v))
-	if err == nil {
-		return m.Versions[0], nil
-	}
-	if !errors.Is(err, storage.ErrNotFound) {
-		return bundle.Version{}, err
-	}
-	l, lerr := s.list(ctx)
-	if lerr != nil {
-		return bundle.Version{}, lerr
-	}
-	return s.listedVersion(ctx, l, v, err)
-}
-
-// listedVersion does that for a listing; missing is the error if none has it.
-func (s *session) listedVersion(ctx context.Context, l listing, v deltalog.Version, missing error) (bundle.Version, error) {
-	i, _ := search(l.bundles, v+1)
-	for _, o := range slices.Backward(l.bundles[:i]) {
-		if o.version <= v-maxRun {
-			break
-		}
-		m, err := s.peek(ctx, o)
-		if err != nil {
-			return bundle.Version{}, err
-		}
-		if n := int(v - o.version); n < len(m.Versions) {
+// storedVersion is historyVersion with a listing of its own, which it does without where
+// the hints know the bundle. Wraps storage.ErrNotFound if none has the version.
+func (s *session) storedVersion(ctx context.Context, v deltalog.Version, hints runHints) (bundle.Version, error) {
+	if key, _, known := hints.bundleOf(v); known {
+		m, err := s.readManifest(ctx, s.bundle(key))
+		if n := int(v - key); err == nil && n < len(m.Versions) {
 			return m.Versions[n], nil
 		}
+		if err != nil && !isBroken(err) {
+			return bundle.Version{}, err
+		}
 	}
-	return bundle.Version{}, missing
+	l, err := s.list(ctx)
+	if err != nil {
+		return bundle.Version{}, err
+	}
+	return s.historyVersion(ctx, l, v, storage.ErrNotFound)
 }

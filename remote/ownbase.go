@@ -41,7 +41,7 @@ func (s *session) checkOwnBase(ctx context.Context, l listing, b bundle.Base) er
 
 // commitBeside returns what a bundle says of the commit of version v, nil if none does.
 func (s *session) commitBeside(ctx context.Context, l listing, v deltalog.Version) (*bundle.Digest, error) {
-	stored, err := s.listedVersion(ctx, l, v, storage.ErrNotFound)
+	stored, err := s.historyVersion(ctx, l, v, storage.ErrNotFound)
 	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCorrupt) {
 		return nil, nil
 	}
@@ -54,6 +54,21 @@ func ownBase(b bundle.Base, stored *bundle.Digest) error {
 	}
 	v := deltalog.Version(b.Version)
 	return at(v, baseKey(v), fmt.Errorf("%w: it has a commit with sha256 %s, the bundle %s; repair removes it", errForeignBase, b.Commit.SHA256, *stored))
+}
+
+// ownBases returns the bases of the history, and those that are damaged.
+func (s *session) ownBases(ctx context.Context, l listing) ([]object, error) {
+	var own []object
+	for _, o := range l.bases {
+		is, err := s.isOwnBase(ctx, l, o)
+		if err != nil && !isBroken(err) {
+			return nil, err
+		}
+		if is || err != nil {
+			own = append(own, o)
+		}
+	}
+	return own, nil
 }
 
 // peekBase reads what a base says of itself and, if it can, nothing else of it.

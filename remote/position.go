@@ -24,8 +24,8 @@ type position struct {
 	gap       *gapAt // that comes next; nil: the version after last, if there is any
 	mend      bool   // the head object does not say this
 	found     time.Time
-	listed    []object // if last was found by listing, not by the head: the newest bundles up to it
-	lostFirst bool     // the version is missing with which the history begins, but not those above it
+	unsound   error // what a listing found wrong below last, which no push may go on from
+	lostFirst bool  // the version is missing with which the history begins, but not those above it
 }
 
 // next is the version that the store wants, or the one after a gap that the
@@ -48,6 +48,13 @@ func (p *position) end() deltalog.Version {
 		return p.last
 	}
 	return -1
+}
+
+// hints are what is known of the bundles.
+func (p *position) hints() runHints {
+	h := p.runs
+	h.to = p.end()
+	return h
 }
 
 // locate finds out where the store is: by its head, or where that does not
@@ -104,18 +111,20 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 		return p, err
 	}
 	seg := segments[len(segments)-1]
-	newest := seg.newest
-	if newest == nil {
-		v, err := s.listedVersion(ctx, l, seg.last, storage.ErrNotFound)
-		if err != nil {
-			return nil, err
-		}
-		newest = &v
+	// Two pushers whose histories part upload ahead of the version at which they do, until
+	// they notice: what lies below the end may be a mixture even where the end is ours. Below
+	// that, the chain was whole when whoever pushed on found it so. A head needs no such
+	// look, since only what was pushed or settled one by one moves it.
+	t, err := s.trailTo(ctx, l.bundles, seg.last)
+	if err != nil {
+		return nil, err
 	}
+	newest, err := t.version(storage.ErrNotFound)
+	if err != nil {
+		return nil, err
+	}
+	p.unsound = firstOf(t.damaged, t.mixed)
 	p.some, p.last, p.commit, p.time = true, seg.last, newest.Commit.SHA256, newest.Timestamp
 	p.base, p.runs = sinceBaseOf(l, seg.last), runHints{From: seg.last + 1}
-	from, _ := search(l.bundles, seg.first)
-	to, _ := search(l.bundles, seg.last+1)
-	p.listed = l.bundles[max(from, to-runAhead):to]
 	return p, nil
 }

@@ -83,6 +83,7 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if err != nil {
 		return done, err
 	}
+	l.hints = onlyTo(-1) // the head may be wrong, and what is removed is gone
 	if err := s.raiseFloor(ctx, id, &l, segments, opts, &done); err != nil {
 		return done, err
 	}
@@ -243,7 +244,9 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			continue // a pusher that goes by this head would fill the name again
 		}
 		if packed, inPack := s.packs[o.version]; inPack {
-			add(packed.ModTime, o)
+			if packed.Size == o.Size { // else it is another one
+				add(packed.ModTime, o)
+			}
 		} else if o.version < floor && !n.bundles[o.version] {
 			below = append(below, o)
 		}

@@ -80,7 +80,8 @@ func (s *session) replicaTip(ctx context.Context, table LogApplier, h *head) (*t
 
 // finishJump takes the base again that a pull across a gap was about to take when
 // it was stopped: the log has its checkpoint already and not yet its commit. That
-// it is the same base is settled by the bytes of that checkpoint.
+// it is the same base is settled by the bytes of that checkpoint. Retention may have taken
+// that base: then it may go on from a newer one.
 func (s *session) finishJump(ctx context.Context, table LogApplier, cause error) (*tipState, error) {
 	reader, ok := table.(StateReader)
 	if !ok {
@@ -90,11 +91,23 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if err != nil || len(found) == 0 {
 		return nil, errors.Join(cause, err)
 	}
-	tip, err := s.restoreBase(ctx, table, found[len(found)-1].Version, true, nil)
-	if errors.Is(err, storage.ErrNotFound) {
-		err = cause
+	begun := found[len(found)-1].Version
+	tip, err := s.restoreBase(ctx, table, begun, true, nil)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return tip, err
 	}
-	return tip, err
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	floor := l.floor()
+	if _, there := find(l.bases, floor); !there || floor <= begun {
+		return nil, cause
+	}
+	if !s.opts.AcrossGap {
+		return nil, at(begun, "", &gapAt{floor, begun, true})
+	}
+	return s.restoreBase(ctx, table, floor, true, nil)
 }
 
 // checkHead compares with the head where the replica has come that far, so
@@ -106,7 +119,7 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 	common, there := h.Version, h.Commit
 	here, err := hashLocal(ctx, table, common)
 	if errors.Is(err, fs.ErrNotExist) { // the head lags below where the replica begins
-		v, err := s.storedVersion(ctx, tip.version)
+		v, err := s.storedVersion(ctx, tip.version, h.Bundles)
 		if err != nil {
 			return err
 		}
@@ -150,7 +163,7 @@ func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipSta
 // so a replica with a commit of its own there must not pass for one of this
 // history.
 func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipState, gap *gapAt, last deltalog.Version) (*tipState, error) {
-	there, err := s.storedVersion(ctx, tip.version)
+	there, err := s.storedVersion(ctx, tip.version, onlyTo(-1))
 	switch {
 	case errors.Is(err, storage.ErrNotFound): // it is in the gap itself
 	case err != nil:
@@ -233,6 +246,10 @@ func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipStat
 			}
 			return s.checkListed(ctx, table, tip, l.upTo(tip.version))
 		}
+		var gap *gapAt
+		if errors.As(err, &gap) {
+			return s.pullListed(ctx, table, moved)
+		}
 		if err != nil {
 			return err
 		}
@@ -274,7 +291,7 @@ func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipSta
 	if len(l.bundles) == 0 {
 		return nil
 	}
-	v, err := s.listedVersion(ctx, l, tip.version, storage.ErrNotFound)
+	v, err := s.historyVersion(ctx, l, tip.version, storage.ErrNotFound)
 	if errors.Is(err, storage.ErrNotFound) { // the store ends below
 		var m bundle.Manifest
 		if m, err = s.peek(ctx, l.bundles[len(l.bundles)-1]); err == nil {
@@ -288,7 +305,11 @@ func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipSta
 	if err != nil || here == v.Commit.SHA256 {
 		return err
 	}
-	if around, found := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here}); found { // in which a leftover lies
+	around, found, err := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here})
+	if err != nil {
+		return err
+	}
+	if found { // in which a leftover lies
 		_, err = s.replayBundles(ctx, table, tip, nextOf(tip)+maxRun, []object{around})
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
 )
@@ -53,8 +52,8 @@ func (s *session) push(ctx context.Context) error {
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err
 	}
-	if err := s.checkRun(ctx, pos); err != nil {
-		return err
+	if pos.unsound != nil {
+		return pos.unsound
 	}
 	if err := s.begin(ctx, pos); err != nil {
 		return err
@@ -112,7 +111,7 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	}
 	common, there := pos.last, pos.commit
 	if tip < pos.last {
-		v, err := s.storedVersion(ctx, tip)
+		v, err := s.storedVersion(ctx, tip, pos.hints())
 		if err != nil {
 			return err
 		}
@@ -130,56 +129,6 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	}
 	s.came(tipState{common, here})
 	return nil
-}
-
-// checkRun follows the chain of hashes back from an end that was found by
-// listing. Two pushers whose histories part upload ahead of the version at
-// which they do, until they notice: the last runAhead bundles may be a mixture
-// even where the end is ours. Below that, the chain was whole when whoever
-// pushed on found it so. A head needs no such check, since only what was pushed
-// or settled one by one moves it.
-func (s *session) checkRun(ctx context.Context, pos *position) error {
-	if len(pos.listed) == 0 {
-		return nil
-	}
-	manifests, err := s.peekAll(ctx, pos.listed)
-	if err != nil {
-		return err
-	}
-	if err := checkMixed(manifests); err != nil {
-		return err
-	}
-	pos.listed = nil // nothing that this process adds needs it again
-	return nil
-}
-
-// checkMixed makes sure that several bundles, ascending by key, are of one
-// history. One that hangs on another history is a leftover of a pusher who lost: it
-// does not count where the others carry all of its versions, and is a mixture where
-// it goes beyond them.
-func checkMixed(manifests []bundle.Manifest) error {
-	commits := map[int64]bundle.Digest{}
-	for _, m := range manifests {
-		first, last := m.Versions[0], m.Versions[len(m.Versions)-1]
-		before, known := commits[first.Version-1]
-		if foreign := known && first.Gap == nil && before != *first.Previous; foreign {
-			if _, there := commits[last.Version]; there {
-				continue
-			}
-			return mixed(first.Version, first.Version-1, before, *first.Previous)
-		}
-		for _, v := range m.Versions {
-			if is, known := commits[v.Version]; known && is != v.Commit.SHA256 {
-				return mixed(first.Version, v.Version, is, v.Commit.SHA256)
-			}
-			commits[v.Version] = v.Commit.SHA256
-		}
-	}
-	return nil
-}
-
-func mixed(key, v int64, a, b bundle.Digest) error {
-	return at(deltalog.Version(key), bundleKey(deltalog.Version(key)), fmt.Errorf("%w: the store mixes two histories: the commit of version %d has sha256 %s and %s", ErrDiverged, v, a, b))
 }
 
 // begin creates the identity of a new store, after proving that the service
@@ -256,7 +205,7 @@ func (s *session) makeSure(ctx context.Context, pos *position, tip deltalog.Vers
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err
 	}
-	return s.checkRun(ctx, pos)
+	return pos.unsound
 }
 
 // headEvery is how many bundles of a long backlog go up before the head is

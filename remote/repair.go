@@ -91,6 +91,9 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		if !remove || left.InTheWay == "" {
 			continue
 		}
+		if o, inPack := s.packs[left.First]; inPack && left.Key == bundleKey(left.First) {
+			return found, at(left.First, o.Key, fmt.Errorf("%w: the bundle lies in a pack, from which nothing can be removed", ErrDiverged))
+		}
 		// Of a bundle its parts stay for Prune, since a base of ours may refer to the same
 		// ones: their names say what is in them.
 		if err := s.store.deleter.Delete(ctx, left.Key); err != nil {
@@ -157,18 +160,14 @@ func (s *session) linkedEnd(ctx context.Context, seg segment) (end bundle.Versio
 	if err != nil {
 		return end, nil, err
 	}
-	commits := map[int64]bundle.Digest{}
-	for i, m := range manifests {
-		first, last := m.Versions[0], m.Versions[len(m.Versions)-1]
-		before, known := commits[first.Version-1]
-		if i > 0 && first.Gap == nil && (!known || before != *first.Previous) {
+	chain := commits{}
+	for _, m := range manifests {
+		if !chain.fit(m) {
 			unlinked = append(unlinked, m)
 			continue
 		}
-		for _, v := range m.Versions {
-			commits[v.Version] = v.Commit.SHA256
-		}
-		if last.Version >= end.Version {
+		chain.add(m)
+		if last := m.Versions[len(m.Versions)-1]; last.Version >= end.Version {
 			end = last
 		}
 	}

@@ -37,12 +37,18 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 		return tip, err
 	}
 	// It may be what a pusher who lost left behind, inside a run of our history.
-	around, found := s.runAround(ctx, tip)
+	around, found, lerr := s.runAround(ctx, tip)
+	if lerr != nil {
+		return tip, lerr // what was met may be no other history
+	}
 	if !found {
 		return tip, err
 	}
 	moved, rerr := s.replayBundles(ctx, table, tip, last, []object{around})
-	if rerr != nil || moved == tip {
+	switch {
+	case rerr != nil && !errors.Is(rerr, ErrDiverged):
+		return moved, rerr
+	case rerr != nil || moved == tip:
 		return tip, err
 	}
 	rest := slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < nextOf(moved) })
@@ -51,23 +57,26 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 
 // runAround looks for a run that carries the version after tip and begins below
 // it.
-func (s *session) runAround(ctx context.Context, tip *tipState) (around object, found bool) {
+func (s *session) runAround(ctx context.Context, tip *tipState) (around object, found bool, err error) {
 	l, err := s.list(ctx)
 	if err != nil {
-		return object{}, false // what was met before tells more
+		return object{}, false, err
 	}
 	i, _ := search(l.bundles, nextOf(tip))
 	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
 		m, err := s.peek(ctx, o)
-		if err != nil {
+		if isBroken(err) {
 			continue
+		}
+		if err != nil {
+			return object{}, false, err
 		}
 		n := int(nextOf(tip) - o.version)
 		if n < len(m.Versions) && m.Versions[n].Previous != nil && *m.Versions[n].Previous == tip.commit {
-			return o, true
+			return o, true, nil
 		}
 	}
-	return object{}, false
+	return object{}, false, nil
 }
 
 // replayBundles fetches the bundles ahead in parallel and applies their versions

@@ -48,6 +48,9 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
+	if g != nil && g.base != nil && *g.base == v {
+		s.foreseeTail(g, &tipState{version: v}, false)
+	}
 	s.foresee(b.Live.Bytes, true)
 	if err := s.restoreLive(ctx, own, b, index); err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (s *session) status(ctx context.Context) (Status, error) {
 	}
 	if pos.some {
 		st.Behind = int64(pos.last - pos.identity.First + 1)
-		st.Lag, err = s.lagOfTable(ctx, pos.identity.First, pos.last)
+		st.Lag, err = s.lagOfTable(ctx, pos, pos.identity.First)
 		return st, err
 	}
 	return st, nil
@@ -92,7 +92,7 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 		st.Safe = &safe
 	}
 	if st.Behind > 0 {
-		st.Lag, err = s.lagOfTable(ctx, tip+1, pos.last)
+		st.Lag, err = s.lagOfTable(ctx, pos, tip+1)
 	} else {
 		st.Lag, err = s.lagOfStore(ctx, pos.next(), tip)
 	}

@@ -18,6 +18,7 @@ type goal struct {
 	target   deltalog.Version
 	in       segment           // that target lies in
 	base     *deltalog.Version // to begin with; nil: the first version
+	anew     bool              // it begins where an init was stopped that may have left commits
 	listing  listing
 	hints    runHints
 	head     *head // nil if it is of no use
@@ -50,6 +51,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
 	}
 	hints := h.hints()
+	l.hints = hints
 	start := l.start(id)
 	if s.opts.Target != nil {
 		start = l.startOf(id, *s.opts.Target)
@@ -70,7 +72,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 			return nil, err
 		}
 	}
-	return &goal{id, target, in, s.beginning(l, in, target), l, hints, h}, nil
+	return &goal{identity: id, target: target, in: in, base: s.beginning(l, in, target), listing: l, hints: hints, head: h}, nil
 }
 
 // headOf returns the head of that store, nil if it is of no use.
@@ -152,9 +154,7 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 func (s *session) versionAt(ctx context.Context, l listing, segments []segment, t time.Time) (deltalog.Version, error) {
 	var bundles []object
 	for _, in := range segments {
-		from, _ := search(l.bundles, in.first)
-		to, _ := search(l.bundles, in.last+1)
-		bundles = append(bundles, l.bundles[from:to]...)
+		bundles = append(bundles, in.bundles...)
 	}
 	var failed error
 	newer := sort.Search(len(bundles), func(i int) bool {
@@ -179,7 +179,11 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 		return 0, err
 	}
 	in := sort.Search(len(m.Versions), func(i int) bool { return m.Versions[i].Timestamp > t.UnixMilli() })
-	return deltalog.Version(m.Versions[in-1].Version), nil
+	v := deltalog.Version(m.Versions[in-1].Version)
+	if first := segments[0].first; v < first { // of a run that begins below
+		return s.beginningAt(ctx, l, first, t)
+	}
+	return v, nil
 }
 
 // beginningAt returns the version at which a history begins if it is not newer than t.

@@ -200,7 +200,7 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 		return err
 	}
 	v.chain.bases = bases
-	l.bundles = v.below.needed(l.bundles)
+	l.bundles = v.below.needed(l)
 	if n := len(l.bundles); n > 0 {
 		v.expect(int(l.bundles[n-1].version - l.bundles[0].version + 1))
 	}

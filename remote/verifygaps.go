@@ -34,7 +34,7 @@ type stretch struct{ first, last deltalog.Version }
 type below struct {
 	start    deltalog.Version          // of the history
 	promised []stretch                 // the history, and from their bases on the pinned versions
-	bundles  map[deltalog.Version]bool // that these and the bases take, as far as they begin below start
+	bundles  map[deltalog.Version]bool // that these and the bases take
 }
 
 // add promises versions, which these segments have.
@@ -49,9 +49,7 @@ func (b *below) add(versions stretch, segments []segment) {
 
 // refer notes that a bundle is needed.
 func (b *below) refer(v deltalog.Version) {
-	if v < b.start {
-		b.bundles[v] = true
-	}
+	b.bundles[v] = true
 }
 
 func (b *below) promises(v deltalog.Version) bool {
@@ -59,9 +57,16 @@ func (b *below) promises(v deltalog.Version) bool {
 }
 
 // needed returns the bundles from the beginning of the history on, and those below that
-// are of use.
-func (b *below) needed(bundles []object) []object {
-	return slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < b.start && !b.bundles[o.version] })
+// are of use. Where packs have what lies around them, some of these were not listed.
+func (b *below) needed(l listing) []object {
+	all := slices.DeleteFunc(slices.Clone(l.bundles), func(o object) bool { return o.version < b.start && !b.bundles[o.version] })
+	for v := range b.bundles {
+		if _, listed := find(l.bundles, v); len(l.indexes) > 0 && !listed {
+			all = append(all, bundleAt(v))
+		}
+	}
+	slices.SortFunc(all, byVersion)
+	return all
 }
 
 // lookAtPins makes sure that the pinned versions can be restored, which may lie below the
@@ -71,7 +76,11 @@ func (v *verifier) lookAtPins(ctx context.Context, id *identity, l listing, segm
 		if slices.ContainsFunc(segments, func(seg segment) bool { return seg.first <= pin && pin <= seg.last }) {
 			continue
 		}
-		seg, _, err := v.gapFreeEnd(ctx, l, l.startOf(id, pin), hints)
+		start := l.startOf(id, pin)
+		if _, has := find(l.bases, start); start > 0 && !has {
+			v.found.version(FindingMissing, start, baseKey(start), "version %d, which is pinned, begins with it", int64(pin))
+		}
+		seg, _, err := v.gapFreeEnd(ctx, l, start, hints)
 		var e *Error
 		switch {
 		case errors.As(err, &e) && e.Version != nil && v.found.damage(*e.Version, e.Key, err):
