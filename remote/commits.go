@@ -8,7 +8,6 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
-	"github.com/pondworks/sluice/internal/inorder"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -81,18 +80,10 @@ func (t *trail) version(missing error) (bundle.Version, error) {
 // trailTo reads the manifests of the newest of bundles, up to version v, far enough back to
 // tell what another history left among them.
 func (s *session) trailTo(ctx context.Context, bundles []object, v deltalog.Version) (*trail, error) {
-	type peeked struct {
-		bundle.Manifest
-		err error
-	}
-	peek := func(ctx context.Context, o object) (p peeked) {
-		p.Manifest, p.err = s.peek(ctx, o)
-		return p
-	}
 	t := &trail{commits: commits{}, of: v}
 	to, _ := search(bundles, v+1)
 	from, _ := search(bundles, v+1-maxRun)
-	for p := range inorder.Seq(ctx, peeksAhead, slices.Values(bundles[max(from, to-runAhead):to]), peek) {
+	for p := range s.peekEach(ctx, bundles[max(from, to-runAhead):to]) {
 		switch {
 		case p.err == nil:
 			t.take(p.Manifest)

@@ -3,6 +3,7 @@ package remote
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -252,8 +253,7 @@ func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) 
 // not begin at version 0, there is a base at its beginning.
 type segment struct {
 	first, last deltalog.Version
-	newest      *bundle.Version // what a bundle says of last; nil if it was not asked
-	bundles     []object        // that carry them, ascending
+	bundles     []object // that carry them, ascending
 }
 
 // upTo returns the bundles that it takes to get to v.
@@ -279,16 +279,13 @@ func (s *session) gapFreeEnd(ctx context.Context, l listing, first deltalog.Vers
 	seg = segment{first: first, last: first - 1}
 	for {
 		if o, there := find(l.bundles, seg.last+1); there {
-			seg.last, seg.newest = o.end(), nil
+			seg.last = o.end()
 			seg.bundles = append(seg.bundles, o)
 			continue
 		}
 		run, err := s.endOfRun(ctx, l, seg.last, hints)
 		if err != nil {
 			return segment{}, false, err
-		}
-		if run.newest != nil {
-			seg.newest = run.newest
 		}
 		if run.last <= seg.last {
 			return seg, seg.last >= first, nil
@@ -302,8 +299,7 @@ func (s *session) gapFreeEnd(ctx context.Context, l listing, first deltalog.Vers
 // run is what endOfRun found: a bundle and the last version it carries.
 type run struct {
 	object
-	last   deltalog.Version
-	newest *bundle.Version // what its manifest says of last; nil if it was not read
+	last deltalog.Version
 }
 
 // endOfRun looks for a bundle that carries version v and more, where the key of
@@ -317,7 +313,7 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	key, last, known := hints.bundleOf(v)
 	if beside := last == v && l.bundles[i-1].version > key; known && !beside { // one that the head knows nothing of may lead further
 		if o, listed := find(l.bundles, key); listed && (last > v || v == hints.to) {
-			return run{object: o, last: last}, nil
+			return run{o, last}, nil
 		}
 	}
 	if err := s.longer(ctx, &found, l.bundles[i-1:i]); err != nil || found.last > v {
@@ -334,16 +330,19 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	return found, err
 }
 
-// longer replaces found by the bundle that carries most beyond it, if one does.
+// longer replaces found by the bundle that carries most beyond it, if one does. One that
+// Prune has removed since it was listed leads nowhere.
 func (s *session) longer(ctx context.Context, found *run, among []object) error {
-	read, err := s.peekAll(ctx, among)
-	if err != nil {
-		return err
-	}
-	for i, m := range slices.Backward(read) {
-		newest := m.Versions[len(m.Versions)-1]
-		if last := deltalog.Version(newest.Version); last > found.last || last == found.last && found.newest == nil {
-			*found = run{among[i], last, &newest}
+	v := found.last
+	for p := range s.peekEach(ctx, among) {
+		if errors.Is(p.err, storage.ErrNotFound) {
+			continue
+		}
+		if p.err != nil {
+			return p.err
+		}
+		if last := deltalog.Version(p.Versions[len(p.Versions)-1].Version); last > v && last >= found.last {
+			*found = run{p.object, last}
 		}
 	}
 	return nil

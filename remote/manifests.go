@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"golang.org/x/sync/errgroup"
+	"iter"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/inorder"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -31,18 +32,32 @@ func (s *session) peek(ctx context.Context, o object) (bundle.Manifest, error) {
 // peeksAhead is how many manifests are read at once.
 const peeksAhead = 16
 
+// peeked is a bundle and what came of reading its manifest.
+type peeked struct {
+	object
+	bundle.Manifest
+	err error
+}
+
+// peekEach yields the bundles with their manifests, which are read several at once.
+func (s *session) peekEach(ctx context.Context, objects []object) iter.Seq[peeked] {
+	return inorder.Seq(ctx, peeksAhead, slices.Values(objects), func(ctx context.Context, o object) (p peeked) {
+		p.object = o
+		p.Manifest, p.err = s.peek(ctx, o)
+		return p
+	})
+}
+
 // peekAll reads the manifests of several bundles.
 func (s *session) peekAll(ctx context.Context, objects []object) ([]bundle.Manifest, error) {
-	read := make([]bundle.Manifest, len(objects))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(peeksAhead)
-	for i, o := range objects {
-		group.Go(func() (err error) {
-			read[i], err = s.peek(ctx, o)
-			return err
-		})
+	var read []bundle.Manifest
+	for p := range s.peekEach(ctx, objects) {
+		if p.err != nil {
+			return nil, p.err
+		}
+		read = append(read, p.Manifest)
 	}
-	return read, group.Wait()
+	return read, nil
 }
 
 // ranges opens parts of a bundle or a base.

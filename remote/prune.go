@@ -8,8 +8,6 @@ import (
 	"sort"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
@@ -288,29 +286,14 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 // nothing tells as long as no head does: that is not garbage, whatever its name. One
 // that is damaged, or that another call has removed, leads nowhere.
 func (s *session) endingBy(ctx context.Context, bundles []object, end deltalog.Version) ([]object, error) {
-	further := make([]bool, len(bundles))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(peeksAhead)
-	for i, o := range bundles {
-		if o.version <= end-maxRun {
-			continue
-		}
-		group.Go(func() error {
-			m, err := s.peek(ctx, o)
-			if errors.Is(err, ErrCorrupt) || errors.Is(err, storage.ErrNotFound) {
-				return nil
-			}
-			further[i] = err == nil && m.Versions[len(m.Versions)-1].Version > int64(end)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var done []object
-	for i, o := range bundles {
-		if !further[i] {
-			done = append(done, o)
+	near, _ := search(bundles, end-maxRun+1)
+	done := slices.Clone(bundles[:near])
+	for p := range s.peekEach(ctx, bundles[near:]) {
+		switch {
+		case p.err != nil && !isBroken(p.err):
+			return nil, p.err
+		case p.err != nil || p.Versions[len(p.Versions)-1].Version <= int64(end):
+			done = append(done, p.object)
 		}
 	}
 	return done, nil
