@@ -19,6 +19,17 @@ type localCommit struct {
 	*deltalog.Commit
 	file deltalog.CommitFile // closed; for its size and time
 	raw  []byte              // nil if it is larger than keptCommit
+
+	// sizes of Files in bytes, negative for one that is not there; nil if nobody looked yet.
+	sizes []int64
+}
+
+// size returns the size of the i-th of Files; found is false if it is not there.
+func (c *localCommit) size(ctx context.Context, s *session, i int) (size int64, found bool, err error) {
+	if c.sizes == nil {
+		return s.fileSize(ctx, c.Files[i].Path)
+	}
+	return c.sizes[i], c.sizes[i] >= 0, nil
 }
 
 // keptCommit is up to how many bytes a commit is kept from when it is planned to when
@@ -51,7 +62,7 @@ func scanOpened(f *deltalog.CommitFile) (localCommit, error) {
 	if err == nil && c.Size != f.Size {
 		err = fmt.Errorf("%w: commit is %d bytes long, %d were read", ErrCorrupt, f.Size, c.Size)
 	}
-	return localCommit{c, *f, raw.Bytes()}, err
+	return localCommit{Commit: c, file: *f, raw: raw.Bytes()}, err
 }
 
 func checkProtocol(c *deltalog.Commit) error {
@@ -73,6 +84,21 @@ func hashLocal(ctx context.Context, table LogReader, v deltalog.Version) (bundle
 		err = cerr
 	}
 	return bundle.Digest(h.Sum(nil)), at(v, "", err)
+}
+
+// fileSizes returns the sizes of files that a commit names, negative where one is not there.
+func (s *session) fileSizes(ctx context.Context, files []deltalog.File) ([]int64, error) {
+	sizes := make([]int64, len(files))
+	for i, f := range files {
+		size, found, err := s.fileSize(ctx, f.Path)
+		if err != nil {
+			return nil, err
+		}
+		if sizes[i] = size; !found {
+			sizes[i] = -1
+		}
+	}
+	return sizes, nil
 }
 
 // fileSize returns the size of a table file; found is false if it is not there.

@@ -185,7 +185,7 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 		p.Previous = &previous
 		p.Timestamp = deltalog.Monotone(c.Commit, p.Timestamp, pos.time)
 	}
-	if err := s.planFiles(ctx, p, c.Commit, tip); err != nil {
+	if err := s.planFiles(ctx, p, &c, tip); err != nil {
 		return nil, err
 	}
 	if p.Gap != nil {
@@ -215,9 +215,9 @@ func (p *versionPlan) carry(path string, kind bundle.Kind, size int64) {
 
 // planFiles carries every file that the commit names and does not prove to be
 // there already: shipping twice is always right, assuming shipped never.
-func (s *session) planFiles(ctx context.Context, p *versionPlan, c *deltalog.Commit, tip deltalog.Version) error {
-	for _, f := range c.Files {
-		size, found, err := s.fileSize(ctx, f.Path)
+func (s *session) planFiles(ctx context.Context, p *versionPlan, c *localCommit, tip deltalog.Version) error {
+	for i, f := range c.Files {
+		size, found, err := c.size(ctx, s, i)
 		if err != nil {
 			return err
 		}

@@ -8,8 +8,9 @@ import (
 	"github.com/pondworks/sluice/internal/inorder"
 )
 
-// commitsAhead reads small commits before their turn, Options.Concurrency of them at once:
-// while one is planned the next are on their way, for which a table in a bucket takes long.
+// commitsAhead reads small commits before their turn, and looks for the files that they
+// name, Options.Concurrency of them at once: while one is planned the next are on their way,
+// for which a table in a bucket takes long.
 type commitsAhead struct {
 	session *session
 	next    func() (commitRead, bool)
@@ -33,7 +34,7 @@ func (s *session) readAhead(ctx context.Context, first, last deltalog.Version) *
 	return &commitsAhead{s, next, stop}
 }
 
-// readSmall reads the commit of version v unless it is large.
+// readSmall reads the commit of version v, unless it is large, and looks for its files.
 func (s *session) readSmall(ctx context.Context, v deltalog.Version) (r commitRead) {
 	f, err := s.table.OpenCommit(ctx, v)
 	switch {
@@ -43,6 +44,9 @@ func (s *session) readSmall(ctx context.Context, v deltalog.Version) (r commitRe
 		r.large, r.err = true, f.Close()
 	default:
 		r.localCommit, r.err = scanOpened(f)
+	}
+	if r.err == nil && !r.large {
+		r.sizes, r.err = s.fileSizes(ctx, r.Files)
 	}
 	return r
 }

@@ -164,7 +164,10 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest] {
 	src := &packing[bundle.Manifest]{portion: p.portion, stands: p.size}
 	src.pack = func(w io.Writer) (bundle.Manifest, error) {
-		m, err := s.opts.Codec.Encode(ctx, w, p.manifest(s.opts.Writer), s.opener(p, src.reading))
+		draft := p.manifest(s.opts.Writer)
+		files := s.readFilesAhead(ctx, draft, s.opener(p, src.reading))
+		defer files.close()
+		m, err := s.opts.Codec.Encode(ctx, w, draft, files.open)
 		if err != nil {
 			return bundle.Manifest{}, err
 		}

@@ -21,8 +21,8 @@ type uploads struct {
 }
 
 // runAhead bounds how many bundles uploads run ahead of the lowest one that is
-// not through. checkRun relies on it: it is part of how pushers get along, and
-// must never grow.
+// not through. Whoever looks for a bundle around a place, or beyond the end, relies
+// on it: it is part of how pushers get along, and must never grow.
 const runAhead = 64
 
 type uploading struct {
