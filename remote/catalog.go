@@ -78,12 +78,13 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *po
 		chain[after] = b.Commit.SHA256
 	}
 	known := s.catalog
-	from, _ := search(l.bundles, after+1)
-	var unknown []object
-	for i, o := range l.bundles {
+	unknown, err := s.runBeyond(ctx, l, after, upto)
+	if err != nil {
+		return -1, err
+	}
+	for _, o := range l.bundles {
 		inCatalog := known != nil && known.first <= o.version && o.version <= known.last
-		// The run before the first may reach beyond the base.
-		if i+1 >= from && o.version <= upto && !inCatalog {
+		if after < o.version && o.version <= upto && !inCatalog {
 			unknown = append(unknown, o)
 		}
 	}
@@ -97,6 +98,20 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *po
 		}
 	}
 	return lost, nil
+}
+
+// runBeyond returns the run of the history within which the base of version after lies, if it
+// leads beyond it, up to upto at most.
+func (s *session) runBeyond(ctx context.Context, l listing, after, upto deltalog.Version) ([]object, error) {
+	inCatalog := s.catalog != nil && s.catalog.first <= after+1 && s.catalog.last > after
+	if after < 0 || after >= upto || inCatalog {
+		return nil, nil
+	}
+	t, err := s.carrierOf(ctx, l, after+1)
+	if err != nil || t.found == nil || t.found.version > after {
+		return nil, err
+	}
+	return []object{t.found.object}, nil
 }
 
 func addEntry(sorted *extsort.Sorter, e bundle.IndexEntry) error {

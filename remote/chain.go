@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -63,9 +62,6 @@ func (c *chain) extend(m bundle.Manifest) {
 		c.end = max(c.end, v)
 	}
 	c.blind = false
-	if len(c.commits) > 4*maxRun {
-		maps.DeleteFunc(c.commits, func(v deltalog.Version, _ bundle.Digest) bool { return v < c.end-2*maxRun })
-	}
 }
 
 // hole tells of what is missing between the end and a version, if anything should

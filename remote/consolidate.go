@@ -63,9 +63,6 @@ func (s *session) consolidate(ctx context.Context) (done Consolidated, err error
 	if err != nil {
 		return done, err
 	}
-	if l.bases, err = s.ownBases(ctx, l); err != nil {
-		return done, err
-	}
 	var groups [][]object
 	before := map[deltalog.Version]object{} // the bundle before that of a version
 	for _, seg := range segments {
@@ -160,6 +157,11 @@ func (s *session) makePack(ctx context.Context, id *identity, l listing, group [
 	if !w.astray {
 		return x, err
 	}
+	t, err := s.trailTo(ctx, l, group[0].version-1, runAhead) // what lay before may be astray, too
+	if err != nil {
+		return nil, err
+	}
+	chain = t.commits
 	group, err = s.linked(ctx, group, chain)
 	if err != nil || len(group) < 2 {
 		return nil, err
@@ -170,23 +172,19 @@ func (s *session) makePack(ctx context.Context, id *identity, l listing, group [
 // linked returns the bundles of a group that make up the history which follows chain,
 // without those that carry nothing new.
 func (s *session) linked(ctx context.Context, group []object, chain commits) ([]object, error) {
-	read, err := s.peekAll(ctx, group)
-	if err != nil {
-		return nil, err
-	}
 	chain = maps.Clone(chain)
 	var linked []object
-	end := int64(group[0].version) - 1
-	for i, m := range read {
-		last := m.Versions[len(m.Versions)-1].Version
-		if m.Versions[0].Version > end+1 {
-			break
+	end := group[0].version - 1
+	for p := range s.peekEach(ctx, group) {
+		switch {
+		case p.err != nil:
+			return nil, p.err
+		case beginOf(p.Manifest) > end+1:
+			return linked, nil
+		case endOf(p.Manifest) > end && chain.fit(p.Manifest):
+			chain.add(p.Manifest)
+			linked, end = append(linked, p.object), endOf(p.Manifest)
 		}
-		if last <= end || !chain.fit(m) {
-			continue
-		}
-		chain.add(m)
-		linked, end = append(linked, group[i]), last
 	}
 	return linked, nil
 }
@@ -215,10 +213,8 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 		return nil, fmt.Errorf("%s: %w", x.Pack, err)
 	}
 	x.Size, x.SHA256, x.Bundles = size, bundle.Digest(w.hash.Sum(nil)), w.done
-	for _, b := range l.bases {
-		if b.version < x.last() {
-			x.Bases = append(x.Bases, baseSize{int64(b.version), b.Size})
-		}
+	if x.Bases, err = s.basesBelow(ctx, l, x.last()); err != nil {
+		return nil, err
 	}
 	if err := s.readBack(ctx, x); err != nil {
 		return nil, fmt.Errorf("%s: %w", x.Pack, err)
@@ -236,6 +232,28 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 		err = nil // it says the same, being made of the same bundles
 	}
 	return x, err
+}
+
+// basesBelow returns the bases of the history below a version. Those that another index
+// names were looked at when that was written.
+func (s *session) basesBelow(ctx context.Context, l listing, v deltalog.Version) ([]baseSize, error) {
+	var below []baseSize
+	for _, o := range l.bases {
+		if o.version >= v {
+			break
+		}
+		own, err := l.named[o.version], error(nil)
+		if !own {
+			own, err = s.isOwnBase(ctx, l, o)
+		}
+		if err != nil && !isBroken(err) {
+			return nil, err
+		}
+		if own || err != nil {
+			below = append(below, baseSize{int64(o.version), o.Size})
+		}
+	}
+	return below, nil
 }
 
 // readBack makes sure that what lies under the key of a pack is what was meant.

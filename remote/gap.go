@@ -135,6 +135,11 @@ func (s *session) tableID(ctx context.Context, v deltalog.Version) (string, erro
 	case v == 0 || !ok:
 		return "", nil
 	}
+	return s.stateID(ctx, table, v)
+}
+
+// stateID returns the id of the table in its state at version v.
+func (s *session) stateID(ctx context.Context, table StateReader, v deltalog.Version) (string, error) {
 	state, err := table.Snapshot(ctx, v, &deltalog.SnapshotOptions{Memory: s.stateMemory()})
 	if err != nil {
 		return "", err

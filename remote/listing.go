@@ -22,9 +22,15 @@ type listing struct {
 	indexes []object // of packs, by the first version
 	floors  []object // ascending by version
 	pins    []deltalog.Version
-	unpins  []object // of pins that were removed, when they were
-	hints   runHints // of whoever knows the head
+	unpins  []object                  // of pins that were removed, when they were
+	hints   runHints                  // of whoever knows the head
+	named   map[deltalog.Version]bool // bases that indexes of packs name
+	exact   bool                      // nothing of it may be gone, since objects are removed by what it says
 }
+
+// passes reports whether a bundle that cannot be read is passed over: one that Prune has
+// removed since it was listed leads nowhere. It may lie in a pack by now, though.
+func (l listing) passes(err error) bool { return errors.Is(err, storage.ErrNotFound) && !l.exact }
 
 // object is a bundle or a base, or another object that belongs to a version.
 type object struct {
@@ -163,6 +169,7 @@ func (l *listing) startOf(id *identity, target deltalog.Version) deltalog.Versio
 func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error {
 	packs := map[deltalog.Version]object{}
 	bases := map[deltalog.Version]object{}
+	l.named = map[deltalog.Version]bool{}
 	for _, o := range l.indexes {
 		x, err := s.readIndex(ctx, o.Key)
 		if err != nil {
@@ -173,6 +180,7 @@ func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error
 		}
 		for _, b := range x.Bases {
 			v := deltalog.Version(b[0])
+			l.named[v] = true
 			bases[v] = object{version: v, Info: storage.Info{Key: baseKey(v), Size: b[1]}}
 		}
 	}
@@ -316,7 +324,7 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 			return run{o, last}, nil
 		}
 	}
-	if err := s.longer(ctx, &found, l.bundles[i-1:i]); err != nil || found.last > v {
+	if err := s.longer(ctx, &found, l, i-1, i); err != nil || found.last > v {
 		return found, err
 	}
 	if i == len(l.bundles) && hints.to == v { // as the head says
@@ -326,16 +334,16 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 	// work at once.
 	from, _ := search(l.bundles, v+1-maxRun)
 	from = min(max(from, i-runAhead, 0), i-1)
-	err := s.longer(ctx, &found, l.bundles[from:i-1])
+	err := s.longer(ctx, &found, l, from, i-1)
 	return found, err
 }
 
-// longer replaces found by the bundle that carries most beyond it, if one does. One that
-// Prune has removed since it was listed leads nowhere.
-func (s *session) longer(ctx context.Context, found *run, among []object) error {
+// longer replaces found by that of the bundles from one index to another that carries most
+// beyond it, if one does.
+func (s *session) longer(ctx context.Context, found *run, l listing, from, to int) error {
 	v := found.last
-	for p := range s.peekEach(ctx, among) {
-		if errors.Is(p.err, storage.ErrNotFound) {
+	for p := range s.peekEach(ctx, l.bundles[from:to]) {
+		if l.passes(p.err) {
 			continue
 		}
 		if p.err != nil {

@@ -34,6 +34,7 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 	if err != nil {
 		return nil, err
 	}
+	begins := []deltalog.Version{l.start(id)}
 	kept := keptBases(l.bases, l.floor(), l.pins)
 	n.end = l.start(id) - 1
 	for _, seg := range segments {
@@ -47,7 +48,7 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 		if err != nil {
 			return nil, err
 		}
-		kept = append(kept, bases...)
+		kept, begins = append(kept, bases...), append(begins, start)
 		seg, _, err := s.gapFreeEnd(ctx, l, start, onlyTo(-1))
 		if err != nil {
 			return nil, err
@@ -57,6 +58,15 @@ func (s *session) needed(ctx context.Context, id *identity, l listing) (*needed,
 	}
 	for _, seg := range segments {
 		for _, o := range seg.bundles {
+			n.bundles[o.version] = true
+		}
+	}
+	for _, v := range begins { // what lies there may be of another history, within a run of this one
+		runs, err := s.reaching(ctx, l, v)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range runs {
 			n.bundles[o.version] = true
 		}
 	}

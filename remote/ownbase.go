@@ -56,21 +56,6 @@ func ownBase(b bundle.Base, stored *bundle.Digest) error {
 	return at(v, baseKey(v), fmt.Errorf("%w: it has a commit with sha256 %s, the bundle %s; repair removes it", errForeignBase, b.Commit.SHA256, *stored))
 }
 
-// ownBases returns the bases of the history, and those that are damaged.
-func (s *session) ownBases(ctx context.Context, l listing) ([]object, error) {
-	var own []object
-	for _, o := range l.bases {
-		is, err := s.isOwnBase(ctx, l, o)
-		if err != nil && !isBroken(err) {
-			return nil, err
-		}
-		if is || err != nil {
-			own = append(own, o)
-		}
-	}
-	return own, nil
-}
-
 // peekBase reads what a base says of itself and, if it can, nothing else of it.
 func (s *session) peekBase(ctx context.Context, o object) (bundle.Base, error) {
 	b, err := s.opts.Codec.ReadBase(ctx, o.Size, s.ranges(o))

@@ -115,7 +115,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	// they notice: what lies below the end may be a mixture even where the end is ours. Below
 	// that, the chain was whole when whoever pushed on found it so. A head needs no such
 	// look, since only what was pushed or settled one by one moves it.
-	t, err := s.trailTo(ctx, l.bundles, seg.last)
+	t, err := s.trailTo(ctx, l, seg.last, runAhead)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	if err != nil {
 		return nil, err
 	}
-	p.unsound = firstOf(t.damaged, t.mixed)
+	p.unsound = firstOf(t.damaged, t.mixed())
 	p.some, p.last, p.commit, p.time = true, seg.last, newest.Commit.SHA256, newest.Timestamp
 	p.base, p.runs = sinceBaseOf(l, seg.last), runHints{From: seg.last + 1}
 	return p, nil

@@ -81,7 +81,7 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if err != nil {
 		return done, err
 	}
-	l.hints = onlyTo(-1) // the head may be wrong, and what is removed is gone
+	l.hints, l.exact = onlyTo(-1), true // the head may be wrong, and what is removed is gone
 	if err := s.raiseFloor(ctx, id, &l, segments, opts, &done); err != nil {
 		return done, err
 	}

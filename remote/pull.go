@@ -81,7 +81,7 @@ func (s *session) replicaTip(ctx context.Context, table LogApplier, h *head) (*t
 // finishJump takes the base again that a pull across a gap was about to take when
 // it was stopped: the log has its checkpoint already and not yet its commit. That
 // it is the same base is settled by the bytes of that checkpoint. Retention may have taken
-// that base: then it may go on from a newer one.
+// that base: then it goes on from a newer one, if the checkpoint is of the store's table.
 func (s *session) finishJump(ctx context.Context, table LogApplier, cause error) (*tipState, error) {
 	reader, ok := table.(StateReader)
 	if !ok {
@@ -104,10 +104,35 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if _, there := find(l.bases, floor); !there || floor <= begun {
 		return nil, cause
 	}
-	if !s.opts.AcrossGap {
-		return nil, at(begun, "", &gapAt{floor, begun, true})
+	id, err := s.stateID(ctx, reader, begun)
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	if err := s.checkReplicaID(ctx, begun, id); err != nil {
+		return nil, err
 	}
 	return s.restoreBase(ctx, table, floor, true, nil)
+}
+
+// checkReplica makes sure that a replica whose newest version the store does not have any
+// more is of the store's table, by the id of that: its log is about to go.
+func (s *session) checkReplica(ctx context.Context, tip deltalog.Version) error {
+	id, err := s.tableID(ctx, tip)
+	if err == nil && id == "" { // of a table that cannot tell its state
+		id, err = s.tableID(ctx, 0)
+	}
+	if err != nil {
+		return at(tip, "", err)
+	}
+	return s.checkReplicaID(ctx, tip, id)
+}
+
+func (s *session) checkReplicaID(ctx context.Context, v deltalog.Version, id string) error {
+	of, err := s.readIdentity(ctx)
+	if err == nil && of != nil && id != of.TableID {
+		err = at(v, "", fmt.Errorf("%w: the store does not have this version any more, and its table has the id %q, the replica %q: restore it into an empty folder", ErrDiverged, of.TableID, id))
+	}
+	return err
 }
 
 // checkHead compares with the head where the replica has come that far, so
@@ -164,15 +189,18 @@ func (s *session) pullBundles(ctx context.Context, table LogApplier, tip *tipSta
 // history.
 func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipState, gap *gapAt, last deltalog.Version) (*tipState, error) {
 	there, err := s.storedVersion(ctx, tip.version, onlyTo(-1))
+	missing := errors.Is(err, storage.ErrNotFound) // it is in the gap itself
 	switch {
-	case errors.Is(err, storage.ErrNotFound): // it is in the gap itself
-	case err != nil:
+	case err != nil && !missing:
 		return tip, err
-	case there.Commit.SHA256 != tip.commit:
+	case !missing && there.Commit.SHA256 != tip.commit:
 		return tip, diverged(tip.version, tip.commit, there.Commit.SHA256)
-	}
-	if !s.opts.AcrossGap {
+	case !s.opts.AcrossGap:
 		return tip, at(nextOf(tip), "", gap)
+	case missing:
+		if err := s.checkReplica(ctx, tip.version); err != nil {
+			return tip, err
+		}
 	}
 	if tip, err = s.restoreBase(ctx, table, gap.version, true, nil); err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	for _, pack := range l.indexes {
 		promised = max(promised, pack.last)
 	}
-	bundles, end, err := s.unlinked(ctx, id, segments)
+	bundles, end, err := s.unlinked(ctx, id, l, segments)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +72,9 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 		left, err := s.leftoverBundle(ctx, m)
 		if err != nil {
 			return found, err
+		}
+		if left.InTheWay == ObstacleNoGap { // no push comes to it
+			left.InTheWay = ""
 		}
 		found = append(found, left)
 	}
@@ -106,7 +109,7 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 
 // unlinked returns the bundles up to the end of the history that are no part of it, and
 // where it ends; -1 if there is none yet. The table must be on it.
-func (s *session) unlinked(ctx context.Context, id *identity, segments []segment) ([]bundle.Manifest, deltalog.Version, error) {
+func (s *session) unlinked(ctx context.Context, id *identity, l listing, segments []segment) ([]bundle.Manifest, deltalog.Version, error) {
 	if len(segments) == 0 {
 		pos := &position{identity: id}
 		tip, err := s.localTip(ctx, pos)
@@ -115,7 +118,7 @@ func (s *session) unlinked(ctx context.Context, id *identity, segments []segment
 		}
 		return nil, -1, err
 	}
-	end, unlinked, err := s.linkedEnd(ctx, segments[len(segments)-1])
+	end, unlinked, err := s.linkedEnd(ctx, l, segments[len(segments)-1])
 	if err != nil {
 		return nil, -1, err
 	}
@@ -154,24 +157,15 @@ func (s *session) above(ctx context.Context, bundles []object) ([]Leftover, erro
 
 // linkedEnd follows the chain of hashes through the newest bundles of the segment
 // and returns where it ends, and the bundles that do not hang on it.
-func (s *session) linkedEnd(ctx context.Context, seg segment) (end bundle.Version, unlinked []bundle.Manifest, err error) {
-	bundles := seg.bundles[max(0, len(seg.bundles)-2*runAhead):]
-	manifests, err := s.peekAll(ctx, bundles)
+func (s *session) linkedEnd(ctx context.Context, l listing, seg segment) (end bundle.Version, unlinked []bundle.Manifest, err error) {
+	t, err := s.trailTo(ctx, l, seg.last, 2*runAhead)
+	if err == nil {
+		err = t.damaged
+	}
 	if err != nil {
 		return end, nil, err
 	}
-	chain := commits{}
-	for _, m := range manifests {
-		if !chain.fit(m) {
-			unlinked = append(unlinked, m)
-			continue
-		}
-		chain.add(m)
-		if last := m.Versions[len(m.Versions)-1]; last.Version >= end.Version {
-			end = last
-		}
-	}
-	return end, unlinked, nil
+	return t.newest, t.strays, nil
 }
 
 // leftoverBundle compares a bundle with the table.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -156,20 +157,18 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 	for _, in := range segments {
 		bundles = append(bundles, in.bundles...)
 	}
-	var failed error
-	newer := sort.Search(len(bundles), func(i int) bool {
-		if failed != nil {
-			return true
+	newer, err := s.firstNewer(ctx, bundles, t)
+	for err == nil { // one of another history may have led astray: the ends of the search decide
+		var own []object
+		own, err = s.withoutLeftovers(ctx, l, bundles, newer)
+		if err != nil || len(own) == len(bundles) {
+			break
 		}
-		m, err := s.peek(ctx, bundles[i])
-		if err != nil {
-			failed = err
-			return true
-		}
-		return m.Versions[0].Timestamp > t.UnixMilli()
-	})
-	if failed != nil {
-		return 0, failed
+		bundles = own
+		newer, err = s.firstNewer(ctx, bundles, t)
+	}
+	if err != nil {
+		return 0, err
 	}
 	if newer == 0 {
 		return s.beginningAt(ctx, l, segments[0].first, t)
@@ -184,6 +183,39 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 		return s.beginningAt(ctx, l, first, t)
 	}
 	return v, nil
+}
+
+// firstNewer returns the index of the first of the bundles, in ascending order of time, whose
+// first version is newer than t.
+func (s *session) firstNewer(ctx context.Context, bundles []object, t time.Time) (int, error) {
+	var failed error
+	newer := sort.Search(len(bundles), func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		m, err := s.peek(ctx, bundles[i])
+		failed = err
+		return err != nil || m.Versions[0].Timestamp > t.UnixMilli()
+	})
+	return newer, failed
+}
+
+// withoutLeftovers returns the bundles without those before and at index i, between which a
+// search has ended, that are of another history.
+func (s *session) withoutLeftovers(ctx context.Context, l listing, bundles []object, i int) ([]object, error) {
+	ends := bundles[max(0, i-1):min(i+1, len(bundles))]
+	known := func(o object) bool {
+		key, _, known := l.hints.bundleOf(o.version)
+		return known && key == o.version
+	}
+	if !slices.ContainsFunc(ends, func(o object) bool { return !known(o) }) {
+		return bundles, nil
+	}
+	t, err := s.trailTo(ctx, l, ends[len(ends)-1].version, runAhead)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return t.leftBehind(o.version) }), nil
 }
 
 // beginningAt returns the version at which a history begins if it is not newer than t.

@@ -192,6 +192,11 @@ func (v *verifier) look(ctx context.Context, id *identity, l listing, segments [
 	}
 	v.below.start = v.chain.start
 	v.below.add(stretch{v.chain.start, math.MaxInt64}, segments)
+	if v.chain.start > 0 {
+		if err := v.addReaching(ctx, l, v.chain.start); err != nil {
+			return err
+		}
+	}
 	if err := v.lookAtPins(ctx, id, l, segments, h.hints()); err != nil {
 		return err
 	}

@@ -92,6 +92,19 @@ func (v *verifier) lookAtPins(ctx context.Context, id *identity, l listing, segm
 		}
 		seg.bundles = seg.upTo(pin)
 		v.below.add(stretch{seg.first, pin}, []segment{seg})
+		if err := v.addReaching(ctx, l, start); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// addReaching refers to the runs that begin below a version with which what is promised
+// begins: at that itself may lie a bundle of another history.
+func (v *verifier) addReaching(ctx context.Context, l listing, start deltalog.Version) error {
+	runs, err := v.reaching(ctx, l, start)
+	for _, o := range runs {
+		v.below.refer(o.version)
+	}
+	return err
 }
