@@ -29,9 +29,6 @@ no problem. Without problems the exit code is 0.`,
 			table, url := "", args[len(args)-1]
 			if len(args) == 2 {
 				table = args[0]
-				if strings.Contains(table, "://") { // the other way round is clear as well
-					table, url = url, table
-				}
 			}
 			rep, err := a.open(cmd.Context(), table, url)
 			if err != nil {
