@@ -182,6 +182,11 @@ type Replicator struct {
 // which is missing return an error wrapping ErrReadOnly. A nil table is for calls
 // that only look at the store, such as Consolidate and Prune; all others wrap
 // ErrNoTable. New touches neither.
+//
+// A Replicator does not know where its table and its store are. The host keeps them
+// apart, neither within the other's folder or prefix: VACUUM of an engine removes what
+// no version names from a table's folder, and with it a store there. Where both are
+// named by a storage.Config, its method Overlaps tells.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
 	if store == nil {
 		return nil, errors.New("remote: a store is required")

@@ -14,7 +14,6 @@ import (
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
-	"github.com/pondworks/sluice/storage/all"
 )
 
 const about = `sluice copies every commit of a Delta Lake table into object storage as one
@@ -176,13 +175,13 @@ func (a *app) open(ctx context.Context, folder, url string) (*remote.Replicator,
 	if err != nil {
 		return nil, err
 	}
-	store, err := all.Open(ctx, url)
+	store, place, err := openStore(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	var table remote.LogReader // none for what only looks at the store
 	if folder != "" {
-		if table, err = openTable(ctx, folder); err != nil {
+		if table, err = openTable(ctx, folder, place); err != nil {
 			return nil, err
 		}
 	}
@@ -233,7 +232,7 @@ func (a *app) versionsCommand() *cobra.Command {
 		Example: "  sluice versions s3://my-pond-backups/prod\n  sluice versions s3://my-pond-backups/prod --json | tail -1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begin()
-			store, err := all.Open(cmd.Context(), args[len(args)-1])
+			store, _, err := openStore(cmd.Context(), args[len(args)-1])
 			if err != nil {
 				return err
 			}
