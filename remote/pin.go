@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"time"
 
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
@@ -47,7 +48,7 @@ func (s *session) pin(ctx context.Context, name string, v deltalog.Version) erro
 	}
 	newest := max(l.promisedBy(h), l.bundles[len(l.bundles)-1].version)
 	if _, err := segmentOf(segments, v, newest); err != nil && l.startOf(id, v) == l.start(id) {
-		return err
+		return s.sayOldest(ctx, err, &v, time.Time{})
 	}
 	err = s.createSmall(ctx, pinKey(v, name), pinRecord{storeFormat, id.Lineage, v, name})
 	if errors.Is(err, storage.ErrExists) {

@@ -72,3 +72,20 @@ func TestVerifyOfATableInABucket(t *testing.T) {
 		}
 	}
 }
+
+func TestVerifyTellsHowToMendAReplica(t *testing.T) {
+	source, replica, store := t.TempDir(), filepath.Join(t.TempDir(), "replica"), filepath.Join(t.TempDir(), "store")
+	require.NoError(t, os.WriteFile(filepath.Join(source, "f.parquet"), []byte("data"), 0o600))
+	commit(t, source, "00000000000000000000.json", firstCommit+`{"add":{"path":"f.parquet","partitionValues":{},"size":4,"modificationTime":1,"dataChange":true}}`+"\n")
+	sluice := func(want int, args ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		require.Equal(t, want, run(t.Context(), args, &out, &errOut), errOut.String())
+		return out.String()
+	}
+	sluice(cli.ExitDone, "push", source, store)
+	sluice(cli.ExitDone, "init", replica, store)
+	require.NotContains(t, sluice(cli.ExitDone, "verify", replica, store), "brings back")
+	require.NoError(t, os.Remove(filepath.Join(replica, "f.parquet")))
+	require.Contains(t, sluice(cli.ExitGap, "verify", replica, store), "sluice init into an empty folder brings back what the table lacks")
+}
