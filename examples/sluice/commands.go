@@ -228,7 +228,7 @@ func versionText(v *deltalog.Version) string {
 
 func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: cli.Between(1, 2),
+		Use: "versions [TABLE] URL", Short: "List the versions that can be restored", Args: cli.Between(1, 2),
 		Example: "  sluice versions s3://my-pond-backups/prod\n  sluice versions s3://my-pond-backups/prod --json | tail -1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begin()
