@@ -57,7 +57,7 @@ var (
 // Error is what every call of a Replicator returns on failure, except when its
 // context ended before anything else went wrong.
 type Error struct {
-	Op      string            // push, init, pull, base, follow, wait, status, lag, verify, drill, versions
+	Op      string            // push, init, pull, base, follow, wait, status, lag, safe version, versions, verify, drill, consolidate, prune, pin, unpin, pins or repair
 	Version *deltalog.Version // the version it was at, nil if none
 	Key     string            // the object it was at, "" if none
 	Err     error             // the cause; errors.Is and errors.As look through
@@ -113,6 +113,7 @@ var hints = []struct {
 	{errLostHere, "nothing of this version was applied; put the file back, or init a new replica in an empty folder"},
 	{ErrCorrupt, "nothing of it was applied; verify --data (VerifyOptions.Data) finds all that is damaged in a store"},
 	{ErrUnsupported, "a newer version of this program may read it"},
+	{errNilTable, "pass a table to remote.New"},
 	{ErrNoTable, "commit to the table before a push, init before a pull"},
 	{ErrConflict, "something else writes to this replica"},
 	{ErrUnsafe, "use a service that honours conditional writes"},
