@@ -19,9 +19,10 @@ import (
 const about = `sluice copies every commit of a Delta Lake table into object storage as one
 immutable bundle, rebuilds the table from there, at any version, and keeps replicas in step.
 
-TABLE is a folder or a bucket URL. URL is a folder, file:///path, s3://bucket/prefix,
-gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
-environment of each cloud.
+URL is s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix, file:///path or
+a folder that begins with /, ./ or ../; TABLE is any folder, or a URL. Credentials come
+from the usual environment of each cloud. TABLE and URL must lie apart, neither within
+the other.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
 6 unavailable, 7 not empty, 8 unsupported, 9 denied, 10 behind.`
@@ -115,12 +116,14 @@ func (a *app) initCommand() *cobra.Command {
 	cmd.Flags().Int64Var(&a.version, "version", -1, "restore this version (default the newest)")
 	cmd.Flags().StringVar(&a.timestamp, "timestamp", "", "restore the newest version that is not newer, as in 2026-11-23T08:00:00Z")
 	cmd.Flags().StringVar(&a.history, "history", "full", "full: every version; live: begin at the newest base, with only its live files")
-	cmd.MarkFlagsMutuallyExclusive("version", "timestamp")
 	a.restoreFlags(cmd)
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("version") && a.version < 0 {
 			return fmt.Errorf("%w: --version %d: versions begin at 0", cli.ErrUsage, a.version)
+		}
+		if err := cli.Excluding(cmd, "version", "timestamp"); err != nil {
+			return err
 		}
 		return inner(cmd, args)
 	}
