@@ -56,3 +56,14 @@ func TestTableAndStoreLieApart(t *testing.T) {
 	require.NoDirExists(t, "elsewhere")
 	require.NoDirExists(t, "backups")
 }
+
+func TestNoBucket(t *testing.T) {
+	newBucket(t)
+	table := t.TempDir()
+	commit(t, table, "00000000000000000000.json", firstCommit)
+	for _, command := range []string{"push", "status", "pull"} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, cli.ExitFailed, run(t.Context(), []string{command, table, "s3://other/store"}, &out, &errOut), errOut.String())
+		require.Contains(t, errOut.String(), "(create the bucket, or check the URL)")
+	}
+}
