@@ -32,7 +32,7 @@ type Config struct {
 	Mode             Mode          // default ModePush
 	SourcePondID     string        // lineage id or table id that an init insists on
 	ConfigPath       string        // where a host keeps the configuration of the new pond
-	SyncInterval     time.Duration // between two pulls of a host that follows; 0: not given
+	SyncInterval     time.Duration // between two passes of a host that follows, in the file in whole seconds; 0: not given
 	SwitchToPull     bool          // auto_switch_to_pull
 	CompressionLevel *int          // zstd, 1 to 22; 0: store; nil: not given
 	// Replicas are further stores to push to, each with a place of its own and
@@ -175,7 +175,7 @@ func (f *fields) config(text []byte) (*Config, error) {
 	c.SwitchToPull, c.text = f.SwitchToPull, bytes.Clone(text)
 	if n := f.SyncInterval; n != nil {
 		if *n < 1 || int64(*n) > int64(100*365*24*time.Hour/time.Second) {
-			return nil, badKey("sync_interval", "sync_interval %d: seconds, at least 1", *n)
+			return nil, badKey("sync_interval", "sync_interval %d: a whole number of seconds, at least 1", *n)
 		}
 		c.SyncInterval = time.Duration(*n) * time.Second
 	}

@@ -2,6 +2,10 @@ package remote_test
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,10 +95,10 @@ func TestConfigRefuses(t *testing.T) {
 		"unknown key":                      {"storage_type: mem\nbuckte: x\n", remote.ErrInvalidConfig, `line 2: unknown key "buckte", is it bucket?`},
 		"unknown below the outer key":      {"remote:\n  storage_type: mem\n  nonsense: x\n", remote.ErrInvalidConfig, `line 3: unknown key "nonsense"`},
 		"beside the outer key":             {"remote:\n  storage_type: mem\nmode: push\n", remote.ErrInvalidConfig, "line 1: remote can only stand around"},
-		"ill-typed":                        {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2: sync_interval wants a whole number"},
+		"ill-typed":                        {"storage_type: mem\nsync_interval: soon\n", remote.ErrInvalidConfig, "line 2: sync_interval wants a whole number of seconds"},
 		"a list for a text":                {"storage_type: [mem]\n", remote.ErrInvalidConfig, "line 1: storage_type wants a text"},
 		"no truth":                         {"storage_type: mem\nauto_switch_to_pull: maybe\n", remote.ErrInvalidConfig, "line 2: auto_switch_to_pull wants true or false"},
-		"several":                          {"sync_interval: x\nfoo: 1\n", remote.ErrInvalidConfig, `line 1: sync_interval wants a whole number; line 2: unknown key "foo"`},
+		"several":                          {"sync_interval: x\nfoo: 1\n", remote.ErrInvalidConfig, `line 1: sync_interval wants a whole number of seconds; line 2: unknown key "foo"`},
 		"no keys":                          {"some text\n", remote.ErrInvalidConfig, "line 1: want keys with values"},
 		"nothing below the outer key":      {"remote:\n", remote.ErrInvalidConfig, "line 1: want keys with values"},
 		"no YAML":                          {"storage_type: mem\n\tmode: push\n", remote.ErrInvalidConfig, "line 2: found a tab"},
@@ -171,4 +175,19 @@ func TestConfigOfSeveralStores(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "gs", other.Scheme)
 	require.NotContains(t, fmt.Sprintf("%+v", c.Replicas[0]), "the-secret")
+}
+
+// The page lists every key, and no other.
+func TestConfigurationPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/CONFIGURATION.md")
+	require.NoError(t, err)
+	_, table, _ := strings.Cut(string(page), "|---|---|---|\n")
+	var listed []string
+	for row := range strings.Lines(table) {
+		keys, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for key := range strings.SplitSeq(keys, ", ") {
+			listed = append(listed, strings.Trim(key, "`"))
+		}
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(remote.ConfigKeys)), listed)
 }

@@ -14,6 +14,7 @@ import (
 const (
 	aText     = "a text"
 	aNumber   = "a whole number"
+	seconds   = "a whole number of seconds"
 	aTruth    = "true or false"
 	aList     = "a list of stores"
 	something = "" // of a key that is refused anyway
@@ -26,7 +27,7 @@ var (
 		"region": aText, "key": aText, "secret": aText, "endpoint": aText,
 	}
 	configKeys = with(placeKeys, map[string]string{
-		"replicas": aList, "mode": aText, "source_pond_id": aText, "config_path": aText, "sync_interval": aNumber,
+		"replicas": aList, "mode": aText, "source_pond_id": aText, "config_path": aText, "sync_interval": seconds,
 		"auto_switch_to_pull": aTruth, "compression_level": aNumber, "include_paths": something, "exclude_paths": something,
 	})
 )
@@ -74,7 +75,7 @@ func checkValue(key string, value *yaml.Node, kind string) error {
 	case value.Kind == yaml.AliasNode || value.Tag == "!!null":
 	case kind == aText:
 		ok = value.Decode(new(string)) == nil
-	case kind == aNumber:
+	case kind == aNumber, kind == seconds:
 		ok = value.Decode(new(int)) == nil
 	case kind == aTruth:
 		ok = value.Decode(new(bool)) == nil

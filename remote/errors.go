@@ -48,6 +48,8 @@ var (
 	ErrUnavailable = storage.ErrUnavailable
 	// ErrDenied: the storage refuses these credentials.
 	ErrDenied = storage.ErrDenied
+	// ErrNoBucket: the bucket or container of the store does not exist.
+	ErrNoBucket = storage.ErrNoBucket
 	// ErrUnsafe: the storage ignores create-if-absent and must not be used.
 	ErrUnsafe = storage.ErrUnsafe
 )
@@ -55,7 +57,7 @@ var (
 // Error is what every call of a Replicator returns on failure, except when its
 // context ended before anything else went wrong.
 type Error struct {
-	Op      string            // push, init, pull, base, follow, wait, status, lag, verify, drill, versions
+	Op      string            // push, init, pull, base, follow, wait, status, lag, safe version, versions, verify, drill, consolidate, prune, pin, unpin, pins or repair
 	Version *deltalog.Version // the version it was at, nil if none
 	Key     string            // the object it was at, "" if none
 	Err     error             // the cause; errors.Is and errors.As look through
@@ -85,6 +87,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // errNotYet: nothing is missing, the store just ends below the version.
 var errNotYet = fmt.Errorf("%w: it was not pushed yet", ErrGap)
 
+// errPruned: what is missing retention has given up.
+var errPruned = fmt.Errorf("%w", ErrGap)
+
+// errLost: the source has lost a file that it needs. errLostHere: the replica has.
+var (
+	errLost     = fmt.Errorf("%w", ErrCorrupt)
+	errLostHere = fmt.Errorf("%w", ErrCorrupt)
+)
+
 // hints say what to do next; the first that matches is taken.
 var hints = []struct {
 	class error
@@ -92,21 +103,31 @@ var hints = []struct {
 }{
 	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder; what an abandoned copy left above the end of the store, repair removes"},
 	{errNotYet, "ask for the newest version or one below it, or push first"},
+	{errTooOld, "ask for that version, a newer one, or one that is pinned"},
+	{errPruned, "what retention gave up cannot be had again; init a new replica, or go across it (--across-gap, Options.AcrossGap), which drops the replica's log below"},
 	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
-	{ErrCorrupt, "nothing of it was applied"},
+	{errLost, "nothing of this version was pushed; put the file back, from a replica, or push with --allow-missing (Options.AllowMissing), which records that it is gone"},
+	{errLostHere, "nothing of this version was applied; put the file back, or init a new replica in an empty folder"},
+	{ErrCorrupt, "nothing of it was applied; verify --data (VerifyOptions.Data) finds all that is damaged in a store"},
 	{ErrUnsupported, "a newer version of this program may read it"},
+	{errNilTable, "pass a table to remote.New"},
 	{ErrNoTable, "commit to the table before a push, init before a pull"},
 	{ErrConflict, "something else writes to this replica"},
 	{ErrUnsafe, "use a service that honours conditional writes"},
+	{ErrNoBucket, "create the bucket, or check the URL"},
 	{ErrDenied, "check the credentials and what they may do"},
 	{ErrUnavailable, "it is safe to run the same again"},
 }
 
 // Hint says in a few words what to do next, "" if there is nothing to say.
 func (e *Error) Hint() string {
+	_, ofBundle := parseKey(e.Key, bundleName)
+	if ofBundle && e.Op != "push" && errors.Is(e.Err, ErrCorrupt) && !errors.Is(e.Err, errLostHere) {
+		return "nothing of it was applied; to mend it remove the object and backups/head.json and push again from a table that has its versions; verify --data (VerifyOptions.Data) finds all that is damaged"
+	}
 	for _, h := range hints {
 		if errors.Is(e.Err, h.class) {
 			return h.hint
@@ -167,7 +188,12 @@ func (g *gapAt) Error() string {
 	return fmt.Sprintf("%v: versions %d to %d were gone at the source before they were pushed", ErrGap, int64(g.from), int64(g.version-1))
 }
 
-func (g *gapAt) Unwrap() error { return ErrGap }
+func (g *gapAt) Unwrap() error {
+	if g.pruned {
+		return errPruned
+	}
+	return ErrGap
+}
 
 // diverged names both contents of a version.
 func diverged(v deltalog.Version, here, there bundle.Digest) error {

@@ -17,3 +17,6 @@ type OpenFunc = func(ctx context.Context, key string, off, n int64) (io.ReadClos
 
 // Opener returns what one call on r opens large objects with.
 func Opener(r *Replicator) OpenFunc { return r.newSession("test").open }
+
+// ConfigKeys are all keys of a configuration.
+var ConfigKeys = configKeys

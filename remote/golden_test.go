@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,9 @@ func TestGoldenStores(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join(folder, "restored.txt"))
 			require.NoError(t, err)
 			store := storeOf(t, filepath.Join(folder, "store"))
-			require.Equal(t, string(want), goldenRestores(t, store))
+			// The release that wrote them listed what cannot be restored, too.
+			can := regexp.MustCompile(`(?m)^.* gap\n`).ReplaceAllString(string(want), "")
+			require.Equal(t, can, goldenRestores(t, store))
 			v := verify(t, "", store, remote.VerifyOptions{Data: true})
 			require.NoError(t, v.Err(), kinds(v))
 			if os.Getenv("SLUICE_PYTHON") != "" {
@@ -83,11 +86,7 @@ func goldenRestores(t *testing.T, store storage.Reader) string {
 		for name, history := range map[string]remote.History{"full": remote.HistoryFull, "live": remote.HistoryLive} {
 			dir := filepath.Join(t.TempDir(), "replica")
 			_, err := replicator(t, dir, store, &remote.Options{Target: &info.Version, History: history, Durability: remote.DurabilityRelaxed}).Init(t.Context())
-			if err != nil {
-				require.ErrorIs(t, err, remote.ErrGap)
-				fmt.Fprintf(&lines, "%d %s gap\n", int64(info.Version), name)
-				continue
-			}
+			require.NoError(t, err)
 			fmt.Fprintf(&lines, "%d %s %x\n", int64(info.Version), name, tableDigest(t, dir, info.Version))
 		}
 	}

@@ -199,7 +199,7 @@ func (x *indexer) carry(ctx context.Context, file liveFile) error {
 func (x *indexer) gone(ctx context.Context, path string, kind bundle.Kind) error {
 	b := &x.draft.base
 	if kind == bundle.KindExtra && !x.opts.AllowMissing {
-		return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, path)
+		return fmt.Errorf("%w: the table lacks the extra file %s", errLost, path)
 	}
 	if err := x.checkDead(ctx, path, deltalog.Version(b.Version), x.tip); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *session) init(ctx context.Context) error {
 	}
 	g, err := s.goal(ctx)
 	if err != nil {
-		return err
+		return s.sayOldest(ctx, err, s.opts.Target, s.opts.TargetTime)
 	}
 	tip, err := s.initTip(ctx, table, g)
 	if err != nil {
@@ -177,6 +177,9 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 	here, err := s.sameBeginning(ctx, table, tip, g, ours)
 	if err == nil && tip < g.in.first && !ours && !s.opts.AcrossGap {
 		err = fmt.Errorf("%w: a gap lies between version %d here and version %d", ErrGap, int64(tip), int64(g.in.first))
+	}
+	if errors.Is(err, ErrGap) && g.in.first == g.listing.floor() && tip < g.in.first {
+		err = &gapAt{g.in.first, tip + 1, true}
 	}
 	return here, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"time"
 
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/storage"
@@ -47,7 +48,7 @@ func (s *session) pin(ctx context.Context, name string, v deltalog.Version) erro
 	}
 	newest := max(l.promisedBy(h), l.bundles[len(l.bundles)-1].version)
 	if _, err := segmentOf(segments, v, newest); err != nil && l.startOf(id, v) == l.start(id) {
-		return err
+		return s.sayOldest(ctx, err, &v, time.Time{})
 	}
 	err = s.createSmall(ctx, pinKey(v, name), pinRecord{storeFormat, id.Lineage, v, name})
 	if errors.Is(err, storage.ErrExists) {
@@ -67,7 +68,7 @@ type pinRecord struct {
 
 // Unpin removes all pins of a name. What only they kept goes with a Prune after a grace
 // period that begins now, for those who restore it at the moment. It needs the right to
-// delete.
+// delete. Where no pin has the name it wraps storage.ErrNotFound.
 func (r *Replicator) Unpin(ctx context.Context, name string) error {
 	return opError("unpin", r.newSession("unpin").unpin(ctx, name))
 }
@@ -83,13 +84,17 @@ func (s *session) unpin(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	found := false
 	for pin, err := range s.pins(ctx) {
 		if err == nil && pin.Name == name {
-			err = s.release(ctx, id, pin)
+			found, err = true, s.release(ctx, id, pin)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if !found {
+		return fmt.Errorf("no pin has the name %q: %w", name, storage.ErrNotFound)
 	}
 	return nil
 }

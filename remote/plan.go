@@ -269,7 +269,7 @@ func (s *session) checkDead(ctx context.Context, path string, v, tip deltalog.Ve
 		return nil
 	}
 	if live {
-		return fmt.Errorf("%w: the table lacks %s, which version %d still needs", ErrCorrupt, path, int64(tip))
+		return fmt.Errorf("%w: the table lacks %s, which version %d still needs", errLost, path, int64(tip))
 	}
 	return nil
 }
@@ -301,7 +301,7 @@ func (s *session) planExtra(ctx context.Context, p *versionPlan) error {
 			continue
 		}
 		if !found {
-			return fmt.Errorf("%w: the table lacks the extra file %s", ErrCorrupt, path)
+			return fmt.Errorf("%w: the table lacks the extra file %s", errLost, path)
 		}
 		p.carry(path, bundle.KindExtra, size)
 	}

@@ -58,8 +58,10 @@ type Pruned struct {
 //
 // It needs the right to delete, which nothing else here needs, and wraps
 // ErrReadOnly without it. It may be cut off at any point: what it removes nobody
-// promises any more. A restore below the floor is ErrGap, and so is a pull to a
-// replica that is below it, which is offered the base (Options.AcrossGap).
+// promises any more. A restore of a version below the floor that is not pinned
+// is ErrGap. A pull to a replica that is below the floor goes on as long as what it takes
+// is there, for a pin or in a pack, say; else it is ErrGap, and is offered the base
+// (Options.AcrossGap).
 func (r *Replicator) Prune(ctx context.Context, opts PruneOptions) (Pruned, error) {
 	s := r.newSession("prune")
 	done, err := s.prune(ctx, opts)

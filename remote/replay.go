@@ -206,7 +206,7 @@ func (b *batch) checkComplete(ctx context.Context, r readyVersion) error {
 			return err
 		}
 		if !found {
-			return fmt.Errorf("%w: neither the bundle nor the replica has %s", ErrCorrupt, need.Path)
+			return fmt.Errorf("%w: neither the bundle nor the replica has %s", errLostHere, need.Path)
 		}
 	}
 	return nil

@@ -180,8 +180,16 @@ type Replicator struct {
 // can be a replica; a store that is a storage.Creator can be pushed to; a store
 // that is a storage.Overwriter gets the head hint. Calls that need an ability
 // which is missing return an error wrapping ErrReadOnly. A nil table is for calls
-// that only look at the store, such as Consolidate and Prune; all others wrap
-// ErrNoTable. New touches neither.
+// that only look at the store: Consolidate, Prune, Pin, Unpin, Pins, Versions and
+// Verify, and Status and Lag, which then have no table to compare. Init and Pull wrap
+// ErrReadOnly; Push, Base, SafeVersion and Repair wrap ErrNoTable as well, but where the
+// store is empty all but Push may wrap ErrEmptyStore; Follow and WaitFor end with the error
+// of the mode's call. New touches neither.
+//
+// A Replicator does not know where its table and its store are. The host keeps them
+// apart, neither within the other's folder or prefix: VACUUM of an engine removes what
+// no version names from a table's folder, and with it a store there. Where both are
+// named by a storage.Config, its method Overlaps tells.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
 	if store == nil {
 		return nil, errors.New("remote: a store is required")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -145,25 +146,27 @@ func (s *session) locateNow(ctx context.Context) (*position, error) {
 	return s.locateByList(ctx, pos.identity)
 }
 
-// VersionInfo is one version in the store.
+// VersionInfo is one version that can be had from the store.
 type VersionInfo struct {
 	Version deltalog.Version `json:"version"`
 	// Bundle is the version in the key of the bundle that carries it, which may
 	// carry several.
 	Bundle deltalog.Version `json:"bundle"`
 	Size   int64            `json:"size"`   // bytes of that bundle, without its parts
-	Stored time.Time        `json:"stored"` // when it was, by the clock of the service
+	Stored time.Time        `json:"stored"` // when it was, or the pack that has it, by the clock of the service
 }
 
-// Versions yields the versions in the store in ascending order. See the
+// Versions yields the versions that can be restored in ascending order. See the
 // function of the same name.
 func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
 	return r.newSession("versions").versions(ctx)
 }
 
-// Versions yields the versions in a store in ascending order, for which it
-// needs no table. A number left out is a gap; what lies above one is no part of
-// the history yet. After an error it ends.
+// Versions yields the versions that can be restored from a store in ascending order,
+// for which it needs no table: those of the history, and below a floor those that are
+// pinned. A number left out is a recorded gap, or was given up by Prune. What lies above
+// a gap that is not recorded is no part of the history yet and not yielded, nor is any
+// version of an empty store. After an error it ends.
 func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
 	r, err := New(nil, store, nil)
 	if err != nil {
@@ -174,38 +177,56 @@ func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, 
 
 func (s *session) versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
 	return func(yield func(VersionInfo, error) bool) {
-		l, err := s.list(ctx)
+		segments, err := s.restorable(ctx)
 		if err != nil {
 			yield(VersionInfo{}, opError("versions", err))
 			return
 		}
-		next := deltalog.Version(0)
-		for i, o := range l.bundles {
-			last, err := s.lastOf(ctx, l, i)
-			if err != nil {
-				yield(VersionInfo{}, opError("versions", err))
-				return
-			}
-			for v := max(next, o.version); v <= last; v++ {
+		for _, in := range segments {
+			for v := in.first; v <= in.last; v++ {
+				o := in.bundleOf(v)
 				if !yield(VersionInfo{v, o.version, o.Size, o.ModTime}, nil) {
 					return
 				}
 			}
-			next = max(next, last+1)
 		}
 	}
 }
 
-// lastOf returns the last version of the i-th bundle. If the next key is that of
-// the next version nobody is asked.
-func (s *session) lastOf(ctx context.Context, l listing, i int) (deltalog.Version, error) {
-	o := l.bundles[i]
-	if i+1 < len(l.bundles) && l.bundles[i+1].version == o.version+1 {
-		return o.version, nil
+// restorable returns the versions that can be restored: a segment for each that is
+// pinned below the floor, and the history.
+func (s *session) restorable(ctx context.Context) ([]segment, error) {
+	id, l, segments, err := s.wholeHistory(ctx)
+	if errors.Is(err, ErrEmptyStore) { // or there is damage
+		if l, err = s.list(ctx); err == nil && len(l.bundles) > 0 {
+			_, err = s.identityBeside(ctx, l, nil)
+		}
+		return nil, err
 	}
-	m, err := s.peek(ctx, o)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return o.version + deltalog.Version(len(m.Versions)) - 1, nil
+	var pinned []segment
+	for _, v := range slices.Compact(slices.Sorted(slices.Values(l.pins))) {
+		if v >= l.floor() {
+			break
+		}
+		below, err := s.history(ctx, l.upTo(v), l.startOf(id, v), onlyTo(-1))
+		if err != nil {
+			return nil, err
+		}
+		if in, err := segmentOf(below, v, v); err == nil { // else it cannot be had, which Verify tells
+			pinned = append(pinned, segment{v, v, in.bundles})
+		}
+	}
+	return append(pinned, segments...), nil
+}
+
+// bundleOf returns the bundle that carries v, a version of seg.
+func (seg segment) bundleOf(v deltalog.Version) object {
+	i, found := search(seg.bundles, v)
+	if !found {
+		i--
+	}
+	return seg.bundles[i]
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/pondworks/sluice/deltalog"
@@ -105,17 +106,20 @@ var (
 // noTable is the table of a Replicator that only looks at its store.
 type noTable struct{}
 
-// Tip wraps ErrNoTable, and so do the others.
-func (noTable) Tip(context.Context) (deltalog.Version, error) { return 0, ErrNoTable }
+// errNilTable: waiting for the table to come, as Follow does, is of no use.
+var errNilTable = fmt.Errorf("%w was given to remote.New: %w", ErrNoTable, ErrReadOnly)
+
+// Tip wraps ErrNoTable and ErrReadOnly, and so do the others.
+func (noTable) Tip(context.Context) (deltalog.Version, error) { return 0, errNilTable }
 
 func (noTable) TipFrom(context.Context, deltalog.Version) (deltalog.Version, error) {
-	return 0, ErrNoTable
+	return 0, errNilTable
 }
 
 func (noTable) OpenCommit(context.Context, deltalog.Version) (*deltalog.CommitFile, error) {
-	return nil, ErrNoTable
+	return nil, errNilTable
 }
 
 func (noTable) OpenFile(context.Context, string) (io.ReadCloser, int64, error) {
-	return nil, 0, ErrNoTable
+	return nil, 0, errNilTable
 }

@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// Errors by what the caller should do next. Every Store returns errors that
-// wrap one of them, or the error of the context, or an error of the caller's
-// own reader.
+// Errors by what the caller should do next. An error of a Store wraps one of them
+// where that is known, or is the error of the context or of the caller's own reader.
+// What wraps none, such as a full disk, is for a person to look into; see [Class].
 var (
 	// ErrNotFound: there is no object under this key.
 	ErrNotFound = errors.New("object not found")

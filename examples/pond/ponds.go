@@ -118,12 +118,14 @@ also into the same store. An interrupted restore goes on where it was when it is
 	cmd.Flags().StringVar(&from, "from-backup", "", "URL of the backup")
 	cmd.Flags().Int64Var(&version, "version", 0, "restore this version (default the newest)")
 	cmd.Flags().StringVar(&at, "timestamp", "", "restore the newest version that is not newer, as in 2026-11-23T08:00:00Z")
-	cmd.MarkFlagsMutuallyExclusive("version", "timestamp")
 	return cmd
 }
 
 // target is what the flags of restore say of where to stop.
 func target(cmd *cobra.Command, version int64, at string) (func(*remote.Options), error) {
+	if err := cli.Excluding(cmd, "version", "timestamp"); err != nil {
+		return nil, err
+	}
 	var moment time.Time
 	if at != "" {
 		var err error

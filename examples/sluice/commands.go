@@ -14,15 +14,15 @@ import (
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
-	"github.com/pondworks/sluice/storage/all"
 )
 
 const about = `sluice copies every commit of a Delta Lake table into object storage as one
 immutable bundle, rebuilds the table from there, at any version, and keeps replicas in step.
 
-TABLE is a folder or a bucket URL. URL is a folder, file:///path, s3://bucket/prefix,
-gs://bucket/prefix or azblob://container/prefix; credentials come from the usual
-environment of each cloud.
+URL is s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix, file:///path or
+a folder that begins with /, ./ or ../; TABLE is any folder, or a URL. Credentials come
+from the usual environment of each cloud. TABLE and URL must lie apart, neither within
+the other.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
 6 unavailable, 7 not empty, 8 unsupported, 9 denied, 10 behind.`
@@ -116,12 +116,14 @@ func (a *app) initCommand() *cobra.Command {
 	cmd.Flags().Int64Var(&a.version, "version", -1, "restore this version (default the newest)")
 	cmd.Flags().StringVar(&a.timestamp, "timestamp", "", "restore the newest version that is not newer, as in 2026-11-23T08:00:00Z")
 	cmd.Flags().StringVar(&a.history, "history", "full", "full: every version; live: begin at the newest base, with only its live files")
-	cmd.MarkFlagsMutuallyExclusive("version", "timestamp")
 	a.restoreFlags(cmd)
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed("version") && a.version < 0 {
 			return fmt.Errorf("%w: --version %d: versions begin at 0", cli.ErrUsage, a.version)
+		}
+		if err := cli.Excluding(cmd, "version", "timestamp"); err != nil {
+			return err
 		}
 		return inner(cmd, args)
 	}
@@ -176,13 +178,13 @@ func (a *app) open(ctx context.Context, folder, url string) (*remote.Replicator,
 	if err != nil {
 		return nil, err
 	}
-	store, err := all.Open(ctx, url)
+	store, place, err := openStore(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	var table remote.LogReader // none for what only looks at the store
 	if folder != "" {
-		if table, err = openTable(ctx, folder); err != nil {
+		if table, err = openTable(ctx, folder, place); err != nil {
 			return nil, err
 		}
 	}
@@ -229,11 +231,11 @@ func versionText(v *deltalog.Version) string {
 
 func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "versions [TABLE] URL", Short: "List the versions in the store", Args: cli.Between(1, 2),
+		Use: "versions [TABLE] URL", Short: "List the versions that can be restored", Args: cli.Between(1, 2),
 		Example: "  sluice versions s3://my-pond-backups/prod\n  sluice versions s3://my-pond-backups/prod --json | tail -1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begin()
-			store, err := all.Open(cmd.Context(), args[len(args)-1])
+			store, _, err := openStore(cmd.Context(), args[len(args)-1])
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/pondworks/sluice/deltalog"
 	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
-	"github.com/pondworks/sluice/storage/all"
 )
 
 func (a *app) drillCommand() *cobra.Command {
@@ -32,7 +31,7 @@ backup that was never restored is a hope: run this every night.`,
 			if err != nil {
 				return err
 			}
-			store, err := all.Open(cmd.Context(), args[0])
+			store, _, err := openStore(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -49,8 +49,11 @@ grace period is over. Without --delete it only tells what it would do.`,
 			if days < 0 || opts.KeepVersions < 0 {
 				return fmt.Errorf("%w: --keep-days and --keep-versions must not be negative", cli.ErrUsage)
 			}
+			if opts.Grace < 0 {
+				return fmt.Errorf("%w: --grace %s must not be negative", cli.ErrUsage, opts.Grace)
+			}
 			opts.KeepAge = time.Duration(days * float64(24*time.Hour))
-			if cmd.Flags().Changed("grace") && opts.Grace <= 0 {
+			if cmd.Flags().Changed("grace") && opts.Grace == 0 {
 				opts.Grace = -1
 			}
 			rep, err := a.open(cmd.Context(), "", args[0])
@@ -65,7 +68,7 @@ grace period is over. Without --delete it only tells what it would do.`,
 				done.Keys = append([]string{}, done.Keys...) // [] in JSON, where there is none
 				return a.printJSON(done)
 			}
-			return a.printPruned(done, opts.Delete)
+			return a.printPruned(done, opts)
 		},
 	}
 	flags := cmd.Flags()
@@ -76,9 +79,9 @@ grace period is over. Without --delete it only tells what it would do.`,
 	return cmd
 }
 
-func (a *app) printPruned(done remote.Pruned, deleted bool) error {
+func (a *app) printPruned(done remote.Pruned, opts remote.PruneOptions) error {
 	verb := "would remove"
-	if deleted {
+	if opts.Delete {
 		verb = "removed"
 	}
 	for _, key := range done.Keys {
@@ -86,9 +89,12 @@ func (a *app) printPruned(done remote.Pruned, deleted bool) error {
 			return err
 		}
 	}
-	floor := "everything is kept"
-	if done.Floor != nil {
+	floor := "everything is kept, since no base (sluice base takes one) is as old as what must stay"
+	switch {
+	case done.Floor != nil:
 		floor = fmt.Sprintf("kept from version %d on", *done.Floor)
+	case opts.KeepVersions == 0 && opts.KeepAge == 0:
+		floor = "everything is kept without --keep-days and --keep-versions"
 	}
 	_, err := fmt.Fprintf(a.out, "%s; %s %d objects (%d bytes); %d wait for the grace period\n", floor, verb, len(done.Keys), done.Bytes, done.Waiting)
 	return err

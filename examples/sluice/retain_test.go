@@ -38,6 +38,8 @@ func TestRetention(t *testing.T) {
 			sluice("base", table, store)
 		}
 	}
+	require.Contains(t, sluice("prune", store), "everything is kept without --keep-days and --keep-versions; ")
+	require.Contains(t, sluice("prune", store, "--keep-versions", "8"), "everything is kept, since no base (sluice base takes one) is as old as what must stay; ")
 	require.Contains(t, sluice("consolidate", store), "10 bundles")
 	require.Equal(t, "version 2 is kept as audit\n", sluice("pin", store, "audit", "2"))
 	require.Equal(t, "2\taudit\n", sluice("pin", store))
@@ -46,6 +48,9 @@ func TestRetention(t *testing.T) {
 	require.Contains(t, sluice("init", filepath.Join(t.TempDir(), "r"), store), "versions 6 to 9")
 	require.Contains(t, sluice("init", "--version", "2", filepath.Join(t.TempDir(), "r"), store), "versions 0 to 2")
 	sluice("unpin", store, "audit")
+	var gone bytes.Buffer
+	require.Equal(t, cli.ExitFailed, run(t.Context(), []string{"unpin", store, "audit"}, &gone, &gone))
+	require.Contains(t, gone.String(), `no pin has the name "audit"`)
 	require.Empty(t, sluice("pin", store))
 	require.Equal(t, "nothing is in the way\n", sluice("repair", table, store))
 	require.Equal(t, "[]\n", sluice("repair", table, store, "--json"))

@@ -95,6 +95,10 @@ func (a *app) printStatus(label string, st remote.Status) error {
 	if st.Lost > 0 {
 		text += fmt.Sprintf("lost at the source before they were pushed: %d versions\n", st.Lost)
 	}
-	_, err := fmt.Fprintf(a.out, "%ssafe to vacuum and to clean up: %s\nlineage %s, table id %s\n", text, versionText(st.Safe), st.Lineage, st.TableID)
+	text += fmt.Sprintf("safe to vacuum and to clean up: %s\n", versionText(st.Safe))
+	if st.Lineage != "" {
+		text += fmt.Sprintf("lineage %s, table id %s\n", st.Lineage, st.TableID)
+	}
+	_, err := fmt.Fprint(a.out, text)
 	return err
 }

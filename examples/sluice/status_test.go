@@ -25,6 +25,7 @@ func TestStatusMaxLag(t *testing.T) {
 	code, text := status("30m")
 	require.Equal(t, exitBehind, code, text)
 	require.Contains(t, text, "local version 0, store none, 0 behind, 1 ahead")
+	require.NotContains(t, text, "lineage") // the store has none yet
 	require.Contains(t, text, "1h0m0s old, 30m0s are allowed")
 	code, text = status("2h")
 	require.Zero(t, code, text)
@@ -35,4 +36,5 @@ func TestStatusMaxLag(t *testing.T) {
 	require.Zero(t, run(t.Context(), []string{"push", table, url}, &out, &errOut), errOut.String())
 	code, text = status("0s")
 	require.Zero(t, code, text)
+	require.Contains(t, text, "lineage ")
 }

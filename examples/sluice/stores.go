@@ -32,25 +32,29 @@ func (a *app) configuration(args []string) (*remote.Config, error) {
 		}
 		return c, nil
 	}
-	return &remote.Config{URL: args[1], Mode: remote.ModePush}, nil
+	c := &remote.Config{URL: args[1], Mode: remote.ModePush}
+	if _, err := c.Storage(); err != nil {
+		return nil, fmt.Errorf("URL: %w", err)
+	}
+	return c, nil
 }
 
 // stores opens the store of c and those of its replicas, which are named by their
 // places.
-func stores(ctx context.Context, c *remote.Config) ([]remote.Target, error) {
-	var targets []remote.Target
+func stores(ctx context.Context, c *remote.Config) (targets []remote.Target, places []storage.Config, err error) {
 	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
 		place, err := c.Storage()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
+			return nil, nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 		}
 		store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		places = append(places, place)
 		targets = append(targets, remote.Target{Name: place.String(), Store: store})
 	}
-	return targets, nil
+	return targets, places, nil
 }
 
 // opened is what the command line names.
@@ -77,11 +81,11 @@ func (a *app) openAll(ctx context.Context, args []string, more func(*remote.Opti
 			return nil, err
 		}
 	}
-	targets, err := stores(ctx, c)
+	targets, places, err := stores(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	table, err := openTable(ctx, args[0])
+	table, err := openTable(ctx, args[0], places...)
 	return &opened{table, targets, opts}, err
 }
 

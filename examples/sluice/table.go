@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/remote/lake"
 	"github.com/pondworks/sluice/storage"
@@ -12,21 +14,36 @@ import (
 )
 
 // openTable opens a table in a folder, or in a bucket where its place is a URL
-// of one.
-func openTable(ctx context.Context, where string) (remote.LogReader, error) {
-	if !strings.Contains(where, "://") {
-		return deltalog.OpenDir(where)
+// of one. It must lie apart from its stores.
+func openTable(ctx context.Context, where string, stores ...storage.Config) (remote.LogReader, error) {
+	place := storage.Config{Scheme: "file", Bucket: where}
+	if strings.Contains(where, "://") {
+		var err error
+		if place, err = storage.ParseURL(where); err != nil {
+			return nil, fmt.Errorf("TABLE: %w", err)
+		}
 	}
-	config, err := storage.ParseURL(where)
-	if err != nil {
-		return nil, err
+	for _, store := range stores {
+		if place.Overlaps(store) {
+			return nil, fmt.Errorf("%w: the table %s and the store %s must lie apart: VACUUM of an engine removes what it finds among a table's files, and so the backup", cli.ErrUsage, where, store)
+		}
 	}
-	if config.Scheme == "file" { // commits keep their times only there
-		return deltalog.OpenDir(config.Bucket)
+	if place.Scheme == "file" { // commits keep their times only there
+		return deltalog.OpenDir(place.Bucket)
 	}
-	store, err := storage.OpenConfig(ctx, config, all.Drivers()...)
+	store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
 	if err != nil {
 		return nil, err
 	}
 	return lake.Open(store, nil), nil
+}
+
+// openStore opens the store of a URL.
+func openStore(ctx context.Context, url string) (storage.Store, storage.Config, error) {
+	place, err := storage.ParseURL(url)
+	if err != nil {
+		return nil, place, fmt.Errorf("URL: %w", err)
+	}
+	store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+	return store, place, err
 }

@@ -35,3 +35,35 @@ func TestTableThatIsNoURL(t *testing.T) {
 		require.NotContains(t, errOut.String(), "hunter2")
 	}
 }
+
+// VACUUM of an engine would remove a store that lies within the table.
+func TestTableAndStoreLieApart(t *testing.T) {
+	newBucket(t)
+	t.Chdir(t.TempDir())
+	commit(t, "t", "00000000000000000000.json", firstCommit)
+	require.NoError(t, os.WriteFile("pond.yaml", []byte("url: ./elsewhere\nreplicas:\n- url: ./t/backup\n"), 0o600))
+	for _, args := range [][]string{
+		{"push", "t", "./t/backup"}, {"push", "t", "./t"}, {"push", "./t", "."}, {"base", "t", "./t/backup"}, {"follow", "t", "./t/backup"},
+		{"push", "t", "--config", "pond.yaml"}, {"init", "s3://pond/t", "s3://pond/t/backup"}, {"pull", "s3://pond/backup/t", "s3://pond/backup"},
+	} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, cli.ExitUsage, run(t.Context(), args, &out, &errOut), args)
+		require.Contains(t, errOut.String(), "must lie apart: VACUUM", args)
+	}
+	entries, err := os.ReadDir("t")
+	require.NoError(t, err)
+	require.Len(t, entries, 1) // the log
+	require.NoDirExists(t, "elsewhere")
+	require.NoDirExists(t, "backups")
+}
+
+func TestNoBucket(t *testing.T) {
+	newBucket(t)
+	table := t.TempDir()
+	commit(t, table, "00000000000000000000.json", firstCommit)
+	for _, command := range []string{"push", "status", "pull"} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, cli.ExitFailed, run(t.Context(), []string{command, table, "s3://other/store"}, &out, &errOut), errOut.String())
+		require.Contains(t, errOut.String(), "(create the bucket, or check the URL)")
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +30,6 @@ no problem. Without problems the exit code is 0.`,
 			table, url := "", args[len(args)-1]
 			if len(args) == 2 {
 				table = args[0]
-				if strings.Contains(table, "://") { // the other way round is clear as well
-					table, url = url, table
-				}
 			}
 			rep, err := a.open(cmd.Context(), table, url)
 			if err != nil {
@@ -50,6 +48,11 @@ no problem. Without problems the exit code is 0.`,
 	cmd.Flags().BoolVar(&opts.Data, "data", false, "read everything and compare all digests")
 	cmd.Flags().StringVar(&opts.State, "state", "", "keep in this file what --data has read and found good, to go on if it is cut off")
 	return cmd
+}
+
+// ofTable reports whether a file is gone from the table, or changed there.
+func ofTable(f remote.Finding) bool {
+	return f.Path != "" && f.Key == "" && (f.Kind == remote.FindingMissing || f.Kind == remote.FindingDifferent)
 }
 
 func (a *app) printVerification(v remote.Verification) error {
@@ -81,6 +84,9 @@ func (a *app) printVerification(v remote.Verification) error {
 		}
 		fmt.Fprintf(&b, "the table, version %d, is %s the store: %d commits and %d files (%d bytes) are the same, %d ahead, %d behind, %d old files vacuumed\n",
 			t.Version, same, t.Commits, t.Files, t.Bytes, t.Ahead, t.Behind, t.Vacuumed)
+		if !t.Identical && slices.ContainsFunc(v.Findings, ofTable) {
+			b.WriteString("sluice init into an empty folder brings back what the table lacks or has changed: take that folder, or copy the files from there\n")
+		}
 	}
 	q := v.Requests
 	fmt.Fprintf(&b, "%d problems (%d GET, %d LIST, %s)\n", v.Problems(), q.Get, q.List, v.Duration.Round(time.Millisecond))

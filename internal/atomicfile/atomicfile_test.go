@@ -20,6 +20,17 @@ import (
 	"github.com/pondworks/sluice/internal/errdef"
 )
 
+// Errors tell where the folder is, which may be one of several.
+func TestErrorsNameTheFolder(t *testing.T) {
+	folder := t.TempDir()
+	root := openRoot(t, folder)
+	require.NoError(t, root.Mkdir("x", 0o755))
+	err := root.Mkdir("x", 0o755)
+	require.ErrorIs(t, err, fs.ErrExist)
+	require.ErrorContains(t, err, filepath.Join(folder, "x"))
+	require.ErrorContains(t, root.Remove("y"), filepath.Join(folder, "y"))
+}
+
 func openRoot(t *testing.T, folder string) *atomicfile.Root {
 	t.Helper()
 	root, err := atomicfile.OpenRoot(folder)

@@ -37,7 +37,11 @@ func (r *Root) OpenRoot(name string) (*Root, error) {
 }
 
 func (r *Root) take(what, name string, do func(*Step) error) error {
-	return take(Step{Do: what, Folder: r.folder, Name: name}, do)
+	err := take(Step{Do: what, Folder: r.folder, Name: name}, do)
+	if e, ok := err.(*fs.PathError); ok && !filepath.IsAbs(e.Path) { // which folder is it?
+		return &fs.PathError{Op: e.Op, Path: filepath.Join(r.folder, e.Path), Err: e.Err}
+	}
+	return err
 }
 
 // Mkdir makes a folder.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,9 @@ import (
 // Between makes a check of the number of arguments that fails as a usage error.
 func Between(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if i := slices.Index(args, ""); i >= 0 {
+			return fmt.Errorf("%w: argument %d is empty; see %s --help", ErrUsage, i+1, cmd.CommandPath())
+		}
 		if low <= len(args) && len(args) <= high {
 			return nil
 		}
@@ -23,6 +27,14 @@ func Between(low, high int) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("%w: %s: %s%s; see %s --help", ErrUsage, problem, cmd.CommandPath(), takes, cmd.CommandPath())
 	}
+}
+
+// Excluding refuses two flags that are given together.
+func Excluding(cmd *cobra.Command, one, other string) error {
+	if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+		return fmt.Errorf("%w: --%s and --%s exclude each other; see %s --help", ErrUsage, one, other, cmd.CommandPath())
+	}
+	return nil
 }
 
 // NoSuchCommand refuses the arguments of a command that only has subcommands.

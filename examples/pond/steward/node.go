@@ -14,6 +14,7 @@ import (
 
 	"github.com/pondworks/sluice/examples/pond/pondfs"
 	"github.com/pondworks/sluice/remote"
+	"github.com/pondworks/sluice/storage"
 )
 
 // SystemDir is where the factories of a pond are configured. It looks like a
@@ -98,7 +99,7 @@ func (p *Pond) Mknod(ctx context.Context, n Node) (*Txn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkPlace(c), checkPlaces(c), p.checkSource(ctx, c)); err != nil {
+	if err := errors.Join(checkPlace(c), p.checkPlaces(c), p.checkSource(ctx, c)); err != nil {
 		return nil, err
 	}
 	file, err := p.nodeFile(n.Path)
@@ -130,8 +131,9 @@ func checkPlace(c *remote.Config) error {
 	return nil
 }
 
-// checkPlaces refuses two stores at one place, as far as it is known where they are.
-func checkPlaces(c *remote.Config) error {
+// checkPlaces refuses two stores at one place, and one within the pond or around it, as
+// far as it is known where they are: VACUUM of an engine would remove it.
+func (p *Pond) checkPlaces(c *remote.Config) error {
 	seen := map[string]bool{}
 	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
 		place, err := c.Storage()
@@ -140,6 +142,9 @@ func checkPlaces(c *remote.Config) error {
 		}
 		if seen[place.String()] {
 			return fmt.Errorf("%w: two stores are at %s", remote.ErrInvalidConfig, place)
+		}
+		if place.Overlaps(storage.Config{Scheme: "file", Bucket: p.Path()}) {
+			return fmt.Errorf("%w: the store %s and the pond %s must lie apart: VACUUM of an engine removes what it finds among the pond's files", remote.ErrInvalidConfig, place, p.Path())
 		}
 		seen[place.String()] = true
 	}

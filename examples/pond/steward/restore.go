@@ -51,7 +51,7 @@ func InitFromBackup(ctx context.Context, path string, c *remote.Config, opts *Op
 	if _, err := (&Pond{path: path}).nodeFile(node.Path); err != nil {
 		return nil, remote.Report{}, fmt.Errorf("config_path: %w", err)
 	}
-	if err := checkPlace(c); err != nil {
+	if err := errors.Join(checkPlace(c), (&Pond{path: path}).checkPlaces(c)); err != nil {
 		return nil, remote.Report{}, err
 	}
 	begun := time.Now().UTC()
