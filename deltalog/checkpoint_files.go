@@ -28,7 +28,7 @@ func parseSidecar(value []byte) (s sidecar, err error) {
 	if err := pick(value, f[:]); err != nil {
 		return s, err
 	}
-	raw, err := text(f[0].value)
+	raw, err := pathText(f[0].value)
 	if err != nil {
 		return s, fmt.Errorf("path: %w", err)
 	}
