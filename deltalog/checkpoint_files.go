@@ -36,7 +36,7 @@ func parseSidecar(value []byte) (s sidecar, err error) {
 		return s, fmt.Errorf("%w: absolute path %q of a sidecar", ErrUnsupported, raw)
 	}
 	name := path.Base(unescape(raw))
-	if err := checkPath(name); err != nil {
+	if err := checkElements(name); err != nil {
 		return s, err
 	}
 	s.path = sidecarDir + "/" + name
