@@ -2,8 +2,10 @@ package deltalog
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
@@ -19,7 +21,7 @@ const (
 	smallPage     = 8 << 20       // bytes, whatever they were compressed to: a million longs that are all the same
 	maxRatio      = 1024          // of a larger page; what deflate can do at best
 	maxPageValues = 16 << 20      // nulls take no room in a file, so these are bounded apart
-	maxPageHeader = 1 << 20       // bytes; it has the least and the largest value of the page
+	maxPageHeader = 2 * maxAction // bytes: some writers put the least and the largest value into it, as long as these are
 )
 
 // checkedPages is the file as the parquet library reads the pages of one column chunk from
@@ -73,22 +75,14 @@ func (c *checkedPages) check(off int64) error {
 	if err := c.checkValues(h); err != nil {
 		return err
 	}
-	levels := int64(0) // bytes before what is compressed
-	if v2 := h.DataPageHeaderV2; v2.Valid {
-		levels = int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
-	}
-	if levels < 0 || levels > size {
-		return fmt.Errorf("%w: %d bytes of levels in a page of %d", ErrCorrupt, levels, size)
-	}
-	claim, err := c.claim(data+levels, size-levels)
-	if err != nil {
+	if err := c.checkClaim(h, data, size); err != nil {
 		return err
 	}
 	c.from, c.next = off, data+size
-	return c.checkSize(claim, size)
+	return nil
 }
 
-// header reads a page header, and says how long it is.
+// header reads a page header, most of which are of some 20 bytes, and says how long it is.
 func (c *checkedPages) header(off int64) (*format.PageHeader, int64, error) {
 	for n, most := int64(1<<9), min(c.end-off, maxPageHeader); ; n *= 8 {
 		b := make([]byte, min(n, most))
@@ -100,7 +94,7 @@ func (c *checkedPages) header(off int64) (*format.PageHeader, int64, error) {
 		if err == nil {
 			return h, int64(r.BytesRead()), nil
 		}
-		if n >= most {
+		if isCut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); !isCut || n >= most {
 			return nil, 0, fmt.Errorf("%w: page header: %w", ErrCorrupt, err)
 		}
 	}
@@ -131,23 +125,31 @@ func (c *checkedPages) checkValues(h *format.PageHeader) error {
 	return nil
 }
 
-// claim returns how long the compressed data of n bytes at off says that it is, which the
-// decompressor believes; 0 if it does not say.
-func (c *checkedPages) claim(off, n int64) (int64, error) {
+// checkClaim looks at how long the data of a page, of size bytes at off, says itself that
+// it is uncompressed, which the decompressor believes.
+func (c *checkedPages) checkClaim(h *format.PageHeader, off, size int64) error {
+	levels := int64(0) // bytes before what is compressed
+	if v2 := h.DataPageHeaderV2; v2.Valid {
+		levels = int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
+		if levels < 0 || levels > size {
+			return fmt.Errorf("%w: %d bytes of levels in a page of %d", ErrCorrupt, levels, size)
+		}
+		if is := v2.V.IsCompressed; is.Valid && !is.V {
+			return nil
+		}
+	}
 	if c.codec != format.Snappy && c.codec != format.Zstd {
-		return 0, nil
+		return nil // the others do not say
 	}
-	b := make([]byte, min(n, zstd.HeaderMaxSize))
-	if _, err := c.r.ReadAt(b, off); err != nil && err != io.EOF {
-		return 0, err
+	b := make([]byte, min(size-levels, zstd.HeaderMaxSize))
+	if _, err := c.r.ReadAt(b, off+levels); err != nil && err != io.EOF {
+		return err
 	}
+	var claim uint64
 	if c.codec == format.Snappy {
-		n, _ := binary.Uvarint(b)
-		return int64(min(n, 1<<32)), nil
+		claim, _ = binary.Uvarint(b)
+	} else if frame := new(zstd.Header); frame.Decode(b) == nil {
+		claim = frame.FrameContentSize
 	}
-	var frame zstd.Header
-	if err := frame.Decode(b); err != nil {
-		return 0, nil // the decompressor says what is wrong
-	}
-	return int64(min(frame.FrameContentSize, 1<<32)), nil
+	return c.checkSize(int64(min(claim, math.MaxInt64)), size)
 }

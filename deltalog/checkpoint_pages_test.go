@@ -76,7 +76,9 @@ func TestPageHeaders(t *testing.T) {
 		return format.PageHeader{Type: format.DataPageV2, DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{DefinitionLevelsByteLength: n})}
 	}
 	statistics := dataPage(1)
-	statistics.DataPageHeader.V.Statistics.MaxValue = make([]byte, 100_000)
+	statistics.DataPageHeader.V.Statistics.MaxValue = make([]byte, 3_000_000)
+	plain := levels(0)
+	plain.DataPageHeaderV2.V.IsCompressed = thrift.New(false)
 	frame := func(n int) string {
 		w, err := zstd.NewWriter(nil)
 		require.NoError(t, err)
@@ -110,6 +112,7 @@ func TestPageHeaders(t *testing.T) {
 		{"snappy", format.Snappy, dataPage(1), 5, "\x05abcde", nil},
 		{"snappy of much", format.Snappy, dataPage(1), 5, "\xff\xff\xff\xff\x0fa", ErrCorrupt},
 		{"snappy behind levels", format.Snappy, levels(1), 5, "l\xff\xff\xff\xff\x03", ErrTooLarge},
+		{"not compressed", format.Snappy, plain, 5, "\xff\xff\xff\xff\x0f", nil},
 		{"zstd", format.Zstd, dataPage(1), 100, frame(100), nil},
 		{"zstd of much", format.Zstd, dataPage(1), 100, frame(16 << 20), ErrTooLarge},
 		{"not zstd", format.Zstd, dataPage(1), 100, "xxxxxxxx", nil}, // that is for the decompressor
@@ -130,6 +133,8 @@ func TestPageHeaders(t *testing.T) {
 			}
 			require.ErrorIs(t, err, ErrCorrupt)
 			require.Empty(t, got)
+			_, err = p.ReadAt(make([]byte, 1), 0)
+			require.ErrorIs(t, err, c.want, "once more")
 		})
 	}
 }
