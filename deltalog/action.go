@@ -72,7 +72,7 @@ func parseFileAction(value []byte) (a fileAction, err error) {
 	if err := pick(value, f[:]); err != nil {
 		return a, err
 	}
-	if a.rawPath, err = text(f[0].value); err != nil {
+	if a.rawPath, err = pathText(f[0].value); err != nil {
 		return a, fmt.Errorf("path: %w", err)
 	}
 	// A size that is no whole number counts as not stated: the file's true size
@@ -98,7 +98,7 @@ func (a fileAction) vectorFile() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("deletion vector: storage type: %w", err)
 	}
-	where, err := text(f[1].value)
+	where, err := pathText(f[1].value)
 	if err != nil {
 		return "", fmt.Errorf("deletion vector: id: %w", err)
 	}

@@ -28,7 +28,7 @@ func parseSidecar(value []byte) (s sidecar, err error) {
 	if err := pick(value, f[:]); err != nil {
 		return s, err
 	}
-	raw, err := text(f[0].value)
+	raw, err := pathText(f[0].value)
 	if err != nil {
 		return s, fmt.Errorf("path: %w", err)
 	}
@@ -36,7 +36,7 @@ func parseSidecar(value []byte) (s sidecar, err error) {
 		return s, fmt.Errorf("%w: absolute path %q of a sidecar", ErrUnsupported, raw)
 	}
 	name := path.Base(unescape(raw))
-	if err := checkPath(name); err != nil {
+	if err := checkElements(name); err != nil {
 		return s, err
 	}
 	s.path = sidecarDir + "/" + name

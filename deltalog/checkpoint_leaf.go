@@ -23,10 +23,10 @@ type leaf struct {
 	buf    [64]parquet.Value
 }
 
-// open begins a row group. Pages are left to the garbage collector, because
-// values point into them.
-func (l *leaf) open(g parquet.RowGroup) {
-	l.pages, l.values, l.ahead = g.ColumnChunks()[l.index].Pages(), nil, nil
+// open begins a row group with the pages of this column. They are left to the
+// garbage collector, because values point into them.
+func (l *leaf) open(pages parquet.Pages) {
+	l.pages, l.values, l.ahead = pages, nil, nil
 }
 
 func (l *leaf) close() error {

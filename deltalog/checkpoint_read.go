@@ -9,16 +9,17 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
 )
 
 // eachParquetAction calls f with each action of a checkpoint or sidecar in
 // parquet, as far as columns say, its kind and its JSON, which is valid only
-// during the call. Memory is bounded by a page of each column and the largest
-// action.
+// during the call. Memory is bounded by a page of each column, of which
+// checkedPages bounds what it says of itself, and the largest action.
 //
 // It returns errors of r and of f as they are, an error wrapping ErrCorrupt if
-// the file is not such a one, and ErrUnsupported if it keeps part of the
-// table's metadata elsewhere.
+// the file is not such a one, ErrTooLarge as well if a page is too large, and
+// ErrUnsupported if it keeps part of the table's metadata elsewhere.
 func eachParquetAction(ctx context.Context, r io.ReaderAt, size int64, columns []column, f func(kind string, value []byte) error) (err error) {
 	src := &countedAt{r: r}
 	var a *actionReader
@@ -90,10 +91,12 @@ func (c *countedAt) explain(err error) error {
 
 // actionReader reads the actions of one parquet file.
 type actionReader struct {
+	file   *parquet.File
+	r      io.ReaderAt // what it is read from
 	kinds  []bound
 	leaves []*leaf
-	groups []parquet.RowGroup // those still to come
-	rows   int64              // still to come in the current one
+	group  int   // the next group of rows
+	rows   int64 // still to come in the current one
 	buf    []byte
 }
 
@@ -115,15 +118,14 @@ func newActionReader(r io.ReaderAt, size int64, columns []column) (*actionReader
 	}
 	var b binder
 	kinds, err := b.bind(columns, file.Root(), 0)
-	if err != nil || len(kinds) == 0 {
-		return &actionReader{}, err
-	}
-	return &actionReader{kinds: kinds, leaves: b.leaves, groups: file.RowGroups()}, nil
+	return &actionReader{file: file, r: r, kinds: kinds, leaves: b.leaves}, err
 }
 
-// checkFooter looks at the one length that the parquet library would believe
-// and allocate before it reads: the footer's, four bytes in little endian
-// before the final magic (Apache Parquet, "File Format").
+// checkFooter looks at the lengths that the parquet library would believe and allocate
+// before it reads: the footer's own, four bytes in little endian before the final magic
+// (Apache Parquet, "File Format"), and in it those of lists. The thrift decoder has no
+// field to put them in here, so that it passes over all of them, item by item, each of
+// which takes a byte at least.
 func checkFooter(r io.ReaderAt, size int64) error {
 	var end [8]byte
 	if size < int64(len(end))+4 {
@@ -132,8 +134,16 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	if _, err := r.ReadAt(end[:], size-int64(len(end))); err != nil && err != io.EOF {
 		return err
 	}
-	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-int64(len(end))-4 {
+	n := int64(binary.LittleEndian.Uint32(end[:]))
+	if n > size-int64(len(end))-4 {
 		return fmt.Errorf("%w: a footer of %d bytes in a file of %d", ErrCorrupt, n, size)
+	}
+	footer := make([]byte, n)
+	if _, err := r.ReadAt(footer, size-int64(len(end))-n); err != nil {
+		return err
+	}
+	if err := thrift.NewDecoder(new(thrift.CompactProtocol).NewReaderFromBytes(footer)).Decode(new(struct{})); err != nil {
+		return fmt.Errorf("%w: footer: %w", ErrCorrupt, err)
 	}
 	return nil
 }
@@ -193,13 +203,18 @@ func (a *actionReader) nextGroup() error {
 	if err := a.close(); err != nil {
 		return err
 	}
-	if len(a.groups) == 0 {
+	if len(a.kinds) == 0 || a.group == len(a.file.RowGroups()) {
 		return io.EOF
 	}
-	g := a.groups[0]
-	a.groups = a.groups[1:]
+	g, said := a.file.RowGroups()[a.group], a.file.Metadata().RowGroups[a.group]
+	a.group++
 	for _, l := range a.leaves {
-		l.open(g)
+		chunk := g.ColumnChunks()[l.index].(*parquet.FileColumnChunk)
+		pages, err := pagesOf(a.r, a.file.Size(), chunk, &said.Columns[l.index].MetaData)
+		if err != nil {
+			return err
+		}
+		l.open(pages)
 	}
 	if a.rows = g.NumRows(); a.rows < 0 {
 		return fmt.Errorf("%w: a group of %d rows", ErrCorrupt, a.rows)

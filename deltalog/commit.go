@@ -54,9 +54,9 @@ type Commit struct {
 // It returns the errors of r as they are. Else it wraps ErrIncomplete if the
 // commit is empty or cut short, ErrCorrupt if it is not what the Delta protocol
 // ("Actions") calls a commit, ErrTooLarge as well if one action is too long, and
-// ErrUnsupported if it names files outside the table or keeps part of its
-// metadata elsewhere (adaptiveMetadata). The protocol is not judged:
-// Protocol.Check does that.
+// ErrUnsupported if it names files outside the table or such that not every
+// system can hold (DecodePath), or keeps part of its metadata elsewhere
+// (adaptiveMetadata). The protocol is not judged: Protocol.Check does that.
 func ScanCommit(r io.Reader) (*Commit, error) {
 	hash := sha256.New()
 	src := &counted{r: io.TeeReader(r, hash)}

@@ -44,6 +44,7 @@ func TestScanCommitOddText(t *testing.T) {
 		{"added and change data (H10)", info + addA + `{"cdc":{"path":"a","size":1}}`},
 		{"two spellings of one path (H10)", info + addA + `{"add":{"path":"%61","size":1}}`},
 		{"escapes of JSON", info + `{"add":{"p\u0061th":"\u0061","size":1}}`},
+		{"half of a surrogate pair in what names no file", info + `{"add":{"path":"a","size":1,"tags":{"\ud800":"\ud800"}}}`},
 		{"unknown actions and fields", info + `{"newAction":{"path":"../x"}}` + `{"add":{"path":"a","size":1,"new":[{"path":"b"},"]}\"",{}],"x":-1.5e3}}` + `{"newer":17}` + `{}`},
 		{"names in other case are other fields", info + `{"ADD":{"path":"x"}}` + `{"add":{"path":"a","Path":"b","size":1,"SIZE":7}}`},
 		{"null for what is not there", info + `{"add":{"path":"a","size":1,"deletionVector":null},"remove":null}`},
@@ -86,6 +87,8 @@ func TestScanCommitRefuses(t *testing.T) {
 		{"action twice", `{"add":{"path":"a"},"add":{"path":"b"}}`, ErrCorrupt},
 		{"two actions in one", `{"add":{"path":"a"},"remove":{"path":"b"}}`, ErrCorrupt},
 		{"path not UTF-8", "{\"add\":{\"path\":\"a\xff\"}}", ErrCorrupt},
+		{"half of a surrogate pair in a path", `{"add":{"path":"a\ud800"}}`, ErrCorrupt},
+		{"half of a surrogate pair in a deletion vector", `{"add":{"path":"a","deletionVector":{"storageType":"u","pathOrInlineDv":"\udc0000000000000000000000"}}}`, ErrCorrupt},
 		{"traversal (H20)", `{"add":{"path":"../a"}}`, ErrCorrupt},
 		{"change data in the log (H20)", `{"cdc":{"path":"_delta_log/00000000000000000000.json"}}`, ErrCorrupt},
 		{"absolute path: shallow clone", `{"add":{"path":"s3://b/a"}}`, ErrUnsupported},
@@ -294,5 +297,26 @@ func BenchmarkScanCommit(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestPathText(t *testing.T) {
+	for raw, want := range map[string]string{
+		`"a"`:                        "a",
+		`"\ud83d\ude00"`:             "\U0001f600",
+		`"\uD83D\uDE00\ufffd"`:       "\U0001f600\ufffd",
+		"\"\ufffd\"":                 "\ufffd",
+		`"\\ud800\ufffd"`:            `\ud800` + "\ufffd",
+		`"\ud800"`:                   "",
+		`"\udc00"`:                   "",
+		`"\udc00\ud800"`:             "",
+		`"\ud800\ud800\udc00"`:       "",
+		`"\ud800\n\udc00"`:           "",
+		`"\ud83d\ude00\ud83d"`:       "",
+		"\"\ufffd\\ud83d\\\\ude00\"": "",
+	} {
+		got, err := pathText([]byte(raw))
+		assert.Equal(t, want, got, raw)
+		assert.Equal(t, want == "", errors.Is(err, ErrCorrupt), raw)
 	}
 }

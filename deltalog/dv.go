@@ -23,7 +23,7 @@ func vectorID(descriptor []byte) (string, error) {
 	}
 	id := ""
 	for _, part := range f[:2] {
-		s, err := text(part.value)
+		s, err := pathText(part.value)
 		if err != nil {
 			return "", fmt.Errorf("deletion vector: %s: %w", part.name, err)
 		}

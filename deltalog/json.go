@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"sync"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -247,4 +250,38 @@ func text(raw []byte) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return s, nil
+}
+
+// pathText returns the value of a JSON string that names a file. encoding/json
+// reads half of a surrogate pair as U+FFFD, which would be the name of another.
+func pathText(raw []byte) (string, error) {
+	s, err := text(raw)
+	if err == nil && strings.Contains(s, "\ufffd") && hasLoneSurrogate(raw) {
+		return "", fmt.Errorf("%w: %.40s has half of a surrogate pair", ErrCorrupt, raw)
+	}
+	return s, err
+}
+
+// hasLoneSurrogate looks at the escapes of a valid JSON string.
+func hasLoneSurrogate(raw []byte) bool {
+	half := rune(0) // a first half, right before
+	for i := 0; i < len(raw); i++ {
+		r := rune(0)
+		if raw[i] == '\\' {
+			i++
+			if raw[i] == 'u' {
+				n, _ := strconv.ParseUint(string(raw[i+1:i+5]), 16, 16) // it is valid
+				r, i = rune(n), i+4
+			}
+		}
+		switch whole := utf16.DecodeRune(half, r); {
+		case half != 0 && whole == utf8.RuneError:
+			return true
+		case half != 0:
+			half = 0
+		case utf16.IsSurrogate(r):
+			half = r // or a second half, which makes no pair with anything
+		}
+	}
+	return false // the closing quote makes no pair either
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,8 +12,12 @@ import (
 // reader of the table should see.
 const privateDir = ".sluice"
 
-// maxElement is the longest file name, in bytes, that common file systems take.
-const maxElement = 255
+// The longest path, in bytes, that Linux opens, and the longest file name that
+// common file systems take.
+const (
+	maxPath    = 4096
+	maxElement = 255
+)
 
 // DecodePath turns a path as an action states it (add.path, remove.path,
 // cdc.path) into the file's path relative to the table's root, with "/" between
@@ -21,8 +26,8 @@ const maxElement = 255
 // for itself, as delta-rs has it.
 //
 // It returns an error wrapping ErrUnsupported for an absolute path (a shallow
-// clone has them) and for a name that not every system can hold, and one
-// wrapping ErrCorrupt for a path that leaves the table, enters its log, or is
+// clone has them) and for a name that not every system can hold as it is meant,
+// which bundles refuse, and one wrapping ErrCorrupt for a path that leaves the table, enters its log, or is
 // not a path at all.
 func DecodePath(raw string) (string, error) {
 	if isAbsolute(raw) {
@@ -66,8 +71,28 @@ func unescape(raw string) string {
 }
 
 // checkPath refuses a decoded path that is not plainly a file inside the table
-// and outside its log.
+// and outside its log, on every system that may get it.
 func checkPath(path string) error {
+	if err := checkElements(path); err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(path, "/")
+	switch {
+	case isReserved(first): // folds the case: some file systems do
+		return fmt.Errorf("%w: path %q is not for data", ErrCorrupt, path)
+	case isReserved(asElsewhere(first)):
+		return fmt.Errorf("%w: path %q is not for data on every system", ErrUnsupported, path)
+	case len(first) > 1 && first[1] == ':' && 'a' <= first[0]|0x20 && first[0]|0x20 <= 'z':
+		return fmt.Errorf("%w: path %q begins like a drive letter", ErrUnsupported, path)
+	}
+	return nil
+}
+
+// checkElements refuses what is no path of plain file names.
+func checkElements(path string) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("%w: path %.80q... has %d bytes, more than %d", ErrUnsupported, path, len(path), maxPath)
+	}
 	if strings.Contains(path, "\x00") {
 		return fmt.Errorf("%w: path %q has a NUL", ErrCorrupt, path)
 	}
@@ -84,10 +109,23 @@ func checkPath(path string) error {
 	if strings.Contains(path, `\`) || !utf8.ValidString(path) {
 		return fmt.Errorf("%w: path %q has a backslash or is not UTF-8", ErrUnsupported, path)
 	}
-	// Fold the case: some file systems do.
-	first, _, _ := strings.Cut(path, "/")
-	if strings.EqualFold(first, LogDir) || strings.EqualFold(first, privateDir) {
-		return fmt.Errorf("%w: path %q is not for data", ErrCorrupt, path)
-	}
 	return nil
+}
+
+func isReserved(element string) bool {
+	return strings.EqualFold(element, LogDir) || strings.EqualFold(element, privateDir)
+}
+
+// asElsewhere is how some file system reads a name: Windows drops points and
+// spaces at its end and takes what follows a colon for the name of a stream, HFS+
+// does not see formatting characters.
+func asElsewhere(element string) string {
+	element = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, element)
+	element, _, _ = strings.Cut(element, ":")
+	return strings.TrimRight(element, ". ")
 }

@@ -50,4 +50,11 @@ func TestTimestamps(t *testing.T) {
 	assert.Equal(t, int64(11), Monotone(plain, 10, 10))
 	assert.Equal(t, int64(11), Monotone(plain, 5, 10))
 	assert.Equal(t, int64(5), Monotone(stated, 5, 10), "a writer of in-commit timestamps answers for them")
+	for ms, isTime := range map[int64]bool{-1: false, 0: true, endOfTimes - 1: true, endOfTimes: false, 1<<63 - 1: false} {
+		odd := &Commit{InCommitTimestamp: &ms}
+		raw := CommitTimestamp(odd, modified)
+		assert.Equal(t, isTime, raw == ms, ms)
+		assert.Equal(t, isTime, Monotone(odd, raw, raw) == raw, ms)
+	}
+	assert.Equal(t, 9999, time.UnixMilli(endOfTimes-1).UTC().Year())
 }

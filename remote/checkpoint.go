@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"regexp"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -11,10 +13,15 @@ import (
 // beyond that only by a version whose own files are as large.
 const smallCheckpoint = 64 << 10
 
+// carriedName is how a file of a checkpoint is named that a bundle can carry
+// (bundle/FORMAT.md, P6). Engines name them so; Delta would take more.
+var carriedName = regexp.MustCompile(`^_delta_log/(_sidecars/[A-Za-z0-9_-][A-Za-z0-9._-]*\.parquet|[0-9]{20}\.checkpoint\.[A-Za-z0-9._-]+)$`)
+
 // planCheckpoint carries the checkpoint of the version before, if the source
 // has one: it mostly appears after that version was pushed. A checkpoint is no
-// part of the history, so one that is not there yet, or too large, is left out
-// for good, and the replica writes its own.
+// part of the history, so one that is not there yet, too large, or of names
+// that a bundle has no room for, is left out for good, and the replica writes
+// its own.
 func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 	v := deltalog.Version(p.Version.Version)
 	table, ok := s.table.(StateReader)
@@ -28,6 +35,10 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 	found, err := table.Checkpoints(ctx, last)
 	if err != nil || len(found) == 0 || found[0].Version != last {
 		return err
+	}
+	if i := slices.IndexFunc(found[0].Files, func(p string) bool { return !carriedName.MatchString(p) }); i >= 0 {
+		s.log.Info("a bundle cannot carry this checkpoint", logVersion, last, logPath, found[0].Files[i])
+		return nil
 	}
 	sizes := make([]int64, len(found[0].Files))
 	total := int64(0)

@@ -87,6 +87,31 @@ func TestH13CheckpointOfTheSourceIsCarried(t *testing.T) {
 	require.Equal(t, []deltalog.Version{10}, checkpointsOf(t, restored(t, store)), "an init brings it as well")
 }
 
+// A checkpoint is only a help: one with a sidecar whose name no bundle can carry does not
+// stop a push.
+func TestCheckpointOfOddNamesIsLeftOut(t *testing.T) {
+	for name, carried := range map[string]bool{
+		"plain-1_a.b.parquet": true, "a b.parquet": false, "größe.parquet": false, "part=1.parquet": false, ".x.parquet": false, "x.orc": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.append("zero")
+			source.append("one")
+			source.mustPush(store)
+			source.write(deltalog.LogDir+"/_sidecars/"+name, "the state")
+			source.write(deltalog.LogDir+"/00000000000000000001.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json",
+				`{"checkpointMetadata":{"version":1}}{"sidecar":{"path":"`+name+`","sizeInBytes":9,"modificationTime":1}}`)
+			source.write(deltalog.LastCheckpointPath, `{"version":1,"size":2}`)
+			source.append("two")
+			source.mustPush(store)
+			replica := restored(t, store)
+			require.FileExists(t, filepath.Join(replica, deltalog.Version(2).CommitPath()))
+			_, err := os.Stat(filepath.Join(replica, deltalog.LogDir, "_sidecars", name))
+			require.Equal(t, carried, err == nil, "%v", err)
+		})
+	}
+}
+
 // A checkpoint that the replica has already under that name stays.
 func TestCarriedCheckpointReplacesNothing(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()

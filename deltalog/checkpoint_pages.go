@@ -1,0 +1,155 @@
+package deltalog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// Limits on what one page of a checkpoint may claim. The parquet library allocates that
+// before it has seen any of it. Engines end a page after 1 MiB or 20,000 rows; only a
+// single value that is larger makes a larger page.
+const (
+	maxPage       = 4 * maxAction // bytes, uncompressed
+	smallPage     = 8 << 20       // bytes, whatever they were compressed to: a million longs that are all the same
+	maxRatio      = 1024          // of a larger page; what deflate can do at best
+	maxPageValues = 16 << 20      // nulls take no room in a file, so these are bounded apart
+	maxPageHeader = 2 * maxAction // bytes: some writers put the least and the largest value into it, as long as these are
+)
+
+// checkedPages is the file as the parquet library reads the pages of one column chunk from
+// it, one after the other. No byte of a page is given out before its header was looked at.
+type checkedPages struct {
+	r          io.ReaderAt
+	chunk      *format.ColumnMetaData
+	codec      format.CompressionCodec
+	end        int64 // of the chunk
+	from, next int64 // where the current page begins, and the one behind it
+}
+
+// pagesOf reads the pages of a chunk of a file of size bytes.
+func pagesOf(r io.ReaderAt, size int64, c *parquet.FileColumnChunk, chunk *format.ColumnMetaData) (parquet.Pages, error) {
+	begin := chunk.DataPageOffset
+	if chunk.DictionaryPageOffset != 0 {
+		begin = chunk.DictionaryPageOffset
+	}
+	if n := chunk.TotalCompressedSize; begin < 0 || n < 0 || begin > size || n > size-begin {
+		return nil, fmt.Errorf("%w: a column of %d bytes at %d in a file of %d", ErrCorrupt, n, begin, size)
+	}
+	// The library goes by the codec that the first group of rows has for a column.
+	codec := c.Node().(*parquet.Column).Compression().CompressionCodec()
+	return c.PagesFrom(&checkedPages{r: r, chunk: chunk, codec: codec, end: begin + chunk.TotalCompressedSize}), nil
+}
+
+// ReadAt is io.ReaderAt, except that it ends with the page, so that the next call begins
+// with the header of another.
+func (c *checkedPages) ReadAt(p []byte, off int64) (int, error) {
+	if off < c.from || off >= c.next {
+		if err := c.check(off); err != nil {
+			return 0, err
+		}
+	}
+	return c.r.ReadAt(p[:min(int64(len(p)), c.next-off)], off)
+}
+
+// check looks at the header of the page that begins at off.
+func (c *checkedPages) check(off int64) error {
+	h, n, err := c.header(off)
+	if err != nil {
+		return err
+	}
+	size, data := int64(h.CompressedPageSize), off+n
+	if size < 0 || size > c.end-data {
+		return fmt.Errorf("%w: a page of %d bytes where the column has %d left", ErrCorrupt, size, c.end-data)
+	}
+	if err := c.checkSize(int64(h.UncompressedPageSize), size); err != nil {
+		return err
+	}
+	if err := c.checkValues(h); err != nil {
+		return err
+	}
+	if err := c.checkClaim(h, data, size); err != nil {
+		return err
+	}
+	c.from, c.next = off, data+size
+	return nil
+}
+
+// header reads a page header, most of which are of some 20 bytes, and says how long it is.
+func (c *checkedPages) header(off int64) (*format.PageHeader, int64, error) {
+	for n, most := int64(1<<9), min(c.end-off, maxPageHeader); ; n *= 8 {
+		b := make([]byte, min(n, most))
+		if _, err := c.r.ReadAt(b, off); err != nil && err != io.EOF {
+			return nil, 0, err
+		}
+		h, r := new(format.PageHeader), new(thrift.CompactProtocol).NewReaderFromBytes(b)
+		err := thrift.NewDecoder(r).Decode(h)
+		if err == nil {
+			return h, int64(r.BytesRead()), nil
+		}
+		if isCut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); !isCut || n >= most {
+			return nil, 0, fmt.Errorf("%w: page header: %w", ErrCorrupt, err)
+		}
+	}
+}
+
+// checkSize looks at how long a page of size bytes says that it is uncompressed.
+func (c *checkedPages) checkSize(whole, size int64) error {
+	switch {
+	case whole < 0 || whole > c.chunk.TotalUncompressedSize:
+		return fmt.Errorf("%w: a page of %d bytes in a column of %d", ErrCorrupt, whole, c.chunk.TotalUncompressedSize)
+	case whole > maxPage || whole > max(smallPage, maxRatio*size):
+		return fmt.Errorf("%w: %w: a page of %d bytes, compressed to %d", ErrCorrupt, ErrTooLarge, whole, size)
+	}
+	return nil
+}
+
+func (c *checkedPages) checkValues(h *format.PageHeader) error {
+	n := max(h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues)
+	if int64(n) > c.chunk.NumValues {
+		return fmt.Errorf("%w: a page of %d values in a column of %d", ErrCorrupt, n, c.chunk.NumValues)
+	}
+	if n > maxPageValues {
+		return fmt.Errorf("%w: %w: a page of %d values, more than %d", ErrCorrupt, ErrTooLarge, n, maxPageValues)
+	}
+	if n := h.DictionaryPageHeader.V.NumValues; n > h.UncompressedPageSize { // each takes a byte at least
+		return fmt.Errorf("%w: a dictionary of %d values in %d bytes", ErrCorrupt, n, h.UncompressedPageSize)
+	}
+	return nil
+}
+
+// checkClaim looks at how long the data of a page, of size bytes at off, says itself that
+// it is uncompressed, which the decompressor believes.
+func (c *checkedPages) checkClaim(h *format.PageHeader, off, size int64) error {
+	levels := int64(0) // bytes before what is compressed
+	if v2 := h.DataPageHeaderV2; v2.Valid {
+		levels = int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
+		if levels < 0 || levels > size {
+			return fmt.Errorf("%w: %d bytes of levels in a page of %d", ErrCorrupt, levels, size)
+		}
+		if is := v2.V.IsCompressed; is.Valid && !is.V {
+			return nil
+		}
+	}
+	if c.codec != format.Snappy && c.codec != format.Zstd {
+		return nil // the others do not say
+	}
+	b := make([]byte, min(size-levels, zstd.HeaderMaxSize))
+	if _, err := c.r.ReadAt(b, off+levels); err != nil && err != io.EOF {
+		return err
+	}
+	var claim uint64
+	if c.codec == format.Snappy {
+		claim, _ = binary.Uvarint(b)
+	} else if frame := new(zstd.Header); frame.Decode(b) == nil {
+		claim = frame.FrameContentSize
+	}
+	return c.checkSize(int64(min(claim, math.MaxInt64)), size)
+}
