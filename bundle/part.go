@@ -119,15 +119,7 @@ func (c *Codec) DecodePart(ctx context.Context, r io.Reader, put PutFunc) (Part,
 
 // ReadPart is ReadManifest for a part.
 func (c *Codec) ReadPart(ctx context.Context, size int64, open RangeFunc) (Part, error) {
-	raw, path, err := c.readLast(ctx, size, open)
-	if err != nil {
-		return Part{}, err
-	}
-	p, err := parsePart(raw, path)
-	if err != nil {
-		return Part{}, inMember(path, err)
-	}
-	return p, nil
+	return readLast(ctx, c, size, open, parsePart)
 }
 
 // partOrder knows which members of a part may stand where.
