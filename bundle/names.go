@@ -3,38 +3,106 @@ package bundle
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
 )
 
-// checkNames refuses, in raw, which is valid JSON, objects that two readers could
+// Bounds on what a JSON object holds, FORMAT.md M1 and L2: nothing that a writer
+// can need comes near them, and no more memory is taken than some tens of bytes
+// for each byte that was sent.
+const (
+	// maxDepth is how deep arrays and objects may nest.
+	maxDepth = 64
+	// maxList is how many names an object may have, how many the metadata of all
+	// versions, and how many paths may be absent.
+	maxList = 1 << 20
+	// minFile and minPart are fewer bytes than an entry takes that has what it must.
+	minFile = int(minEntry)
+	minPart = len(`{"name":"","size":1}`) + partNameLength
+)
+
+// checkObject refuses, in raw, which is valid JSON, objects that two readers could
 // understand differently: with one name twice, or, since encoding/json ignores
-// case, with a name that is not all lower case. Keys of metadata are free.
-func checkNames(raw []byte) error {
-	w := walker{raw: raw}
-	return w.names(false)
+// case, with a name that is not all lower case. Keys of metadata are free. It also
+// refuses times in another form than FORMAT.md has, and what is beyond the bounds.
+func checkObject(raw []byte) error {
+	w := walker{raw: raw, counts: make(map[string]int)}
+	return w.value("", false)
 }
 
 // walker goes through valid JSON once. A manifest may have many MB, and
 // encoding/json takes several times as long to name its tokens as to parse it.
 type walker struct {
-	raw  []byte
-	at   int
-	seen [][]byte // names of the objects that are open, outermost first
+	raw    []byte
+	at     int
+	depth  int
+	seen   [][]byte       // names of the objects that are open, outermost first
+	counts map[string]int // of elements so far, by the name of their array
 }
 
-// names checks the value at w.at and goes behind it.
-func (w *walker) names(free bool) error {
-	switch w.space(); w.raw[w.at] {
-	case '{':
-		return w.object(free)
-	case '[':
-		return w.elements(func() error { return w.names(free) })
-	default:
+// value checks the value at w.at, which has this name, and goes behind it.
+func (w *walker) value(name string, free bool) error {
+	w.space()
+	c := w.raw[w.at]
+	if c != '{' && c != '[' {
 		w.skip()
 		return nil
 	}
+	if w.depth++; w.depth > maxDepth {
+		return corruptf("nested deeper than %d", maxDepth)
+	}
+	var err error
+	if c == '{' {
+		err = w.object(free)
+	} else {
+		err = w.array(name, free)
+	}
+	w.depth--
+	return err
+}
+
+func (w *walker) array(name string, free bool) error {
+	return w.elements(func() error {
+		if err := w.count(name); err != nil {
+			return err
+		}
+		return w.value("", free)
+	})
+}
+
+// count counts one more element of the arrays of this name.
+func (w *walker) count(list string) error {
+	w.counts[list]++
+	n := w.counts[list]
+	switch limit := listLimit(list); {
+	case limit > 0 && n > limit:
+		return fmt.Errorf("%s: more than %d: %w: %w", list, limit, ErrTooLarge, ErrCorrupt)
+	case n > len(w.raw)/leastSize(list):
+		return corruptf("%s: entries without what they must have", list)
+	}
+	return nil
+}
+
+func listLimit(list string) int {
+	switch list {
+	case "versions":
+		return MaxVersions
+	case "absent", "metadata":
+		return maxList
+	}
+	return 0
+}
+
+func leastSize(list string) int {
+	switch list {
+	case "files", "checkpoint":
+		return minFile
+	case "parts":
+		return minPart
+	}
+	return 1
 }
 
 func (w *walker) object(free bool) error {
@@ -47,6 +115,9 @@ func (w *walker) object(free bool) error {
 		if many[string(name)] || contains(w.seen[outer:], name) {
 			return corruptf("name %.80q stands twice in an object", name)
 		}
+		if len(many) == maxList {
+			return fmt.Errorf("object of more than %d names: %w: %w", maxList, ErrTooLarge, ErrCorrupt)
+		}
 		if w.seen = append(w.seen, name); len(w.seen)-outer > 16 {
 			if many == nil {
 				many = make(map[string]bool)
@@ -56,10 +127,37 @@ func (w *walker) object(free bool) error {
 			}
 			w.seen = w.seen[:outer]
 		}
-		return w.names(free || string(name) == "metadata")
+		return w.member(string(name), free)
 	})
 	w.seen = w.seen[:outer]
 	return err
+}
+
+// member checks the value of a name, which stands at w.at.
+func (w *walker) member(name string, free bool) error {
+	if free {
+		if err := w.count("metadata"); err != nil {
+			return err
+		}
+	}
+	begin := w.at
+	if err := w.value(name, free || name == "metadata"); err != nil {
+		return err
+	}
+	if value := w.raw[begin:w.at]; name == "modified" && !free && value[0] == '"' {
+		return checkTime(value)
+	}
+	return nil
+}
+
+// checkTime narrows the times of RFC 3339 to those of FORMAT.md: a string that is one
+// ends in Z and has nine digits of a fraction at most, which encoding/json would
+// not mind.
+func checkTime(text []byte) error {
+	if len(text) > len(`"2006-01-02T15:04:05.123456789Z"`) || !bytes.HasSuffix(text, []byte(`Z"`)) {
+		return corruptf("time %.80s", text)
+	}
+	return nil
 }
 
 func contains(names [][]byte, name []byte) bool {

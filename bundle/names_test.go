@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCheckNames(t *testing.T) {
+func TestCheckObject(t *testing.T) {
 	many := func(last string) string {
 		var b strings.Builder
 		for i := range 100 {
@@ -28,7 +28,7 @@ func TestCheckNames(t *testing.T) {
 		many(`"n100":1`): true, many(`"n3":1`): false, many(`"n99":1`): false, many(`"x":{"n3":1}`): true,
 	} {
 		require.True(t, json.Valid([]byte(raw)), raw)
-		err := checkNames([]byte(raw))
+		err := checkObject([]byte(raw))
 		if ok {
 			assert.NoError(t, err, raw)
 		} else {
@@ -63,7 +63,7 @@ func FuzzCheckNames(f *testing.F) {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.UseNumber() // a number may be larger than any float64
 		want := tokenNames(dec, false)
-		assert.Equal(t, want, checkNames(raw) == nil)
+		assert.Equal(t, want, checkObject(raw) == nil)
 	})
 }
 

@@ -142,6 +142,9 @@ func parsePart(raw []byte, path string) (Part, error) {
 	if err := p.check(); err != nil {
 		return Part{}, err
 	}
+	if err := checkDigests(p.Files...); err != nil {
+		return Part{}, err
+	}
 	if path != p.path() {
 		return Part{}, corruptf("it describes %s", p.path())
 	}
@@ -207,9 +210,13 @@ func (m Manifest) checkParts() error {
 	files := map[string][]File{}
 	for _, v := range m.Versions {
 		for _, f := range v.Files {
-			if f.Part != "" {
-				files[f.Part] = append(files[f.Part], f)
+			if f.Part == "" {
+				continue
 			}
+			if err := f.checkDigest(); err != nil {
+				return err
+			}
+			files[f.Part] = append(files[f.Part], f)
 		}
 		if err := v.Commit.checkHere(); err != nil {
 			return err

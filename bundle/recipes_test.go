@@ -299,6 +299,14 @@ func manifestRecipes(all map[string]recipe) {
 			return strings.Replace(s, `"writer":{`, `"writer":{"host":"`+half+`"`, 1)
 		})
 	}
+	all["m1-deep"] = edited("M1", "corrupt", "arrays that nest 64 deep in the object", func(s string) string {
+		return strings.Replace(s, `{`, `{"later":`+strings.Repeat("[", maxDepth)+strings.Repeat("]", maxDepth)+`,`, 1)
+	})
+	many := func(n int, one string) string { return strings.Repeat(one+",", n-1) + one }
+	all["l2-versions"] = text("L2", "too large", "4,097 versions", `{"format":1,"versions":[`+many(MaxVersions+1, "{}")+`]}`)
+	all["l2-absent"] = text("L2", "too large", "1,048,577 absent paths", `{"format":1,"versions":[{"absent":[`+many(maxList+1, `""`)+`]}]}`)
+	all["l2-files"] = text("L2", "corrupt", "more files than there is room for", `{"format":1,"versions":[{"files":[`+many(10000, "{}")+`]}]}`)
+	all["l2-parts"] = text("L2", "corrupt", "more parts than there is room for", `{"format":1,"parts":[`+many(10000, "{}")+`]}`)
 	all["m4-exponent"] = edited("M4", "corrupt", "a whole number with an exponent", func(s string) string { return strings.Replace(s, `"size":12`, `"size":12e0`, 1) })
 	all["m2-newer"] = bad("M2", "unsupported", "format 2", func(f *forgery) { f.manifest["format"] = 2 })
 	all["m2-newer-and-odd"] = text("M2", "unsupported", "format 7, of which nothing else is known", `{"format":7,"versions":"elsewhere","Odd":1}`)
@@ -321,6 +329,12 @@ func manifestRecipes(all map[string]recipe) {
 	all["m4-digest-case"] = bad("M4", "corrupt", "a digest in upper case", func(f *forgery) { f.file(0)["sha256"] = strings.ToUpper(digestOf([]byte("content of a")).String()) })
 	all["m4-no-digest"] = bad("M4", "corrupt", "no digest", func(f *forgery) { delete(f.file(0), "sha256") })
 	all["m4-metadata"] = bad("M4", "corrupt", "metadata that is no text", func(f *forgery) { f.version(0)["metadata"] = map[string]any{"k": 1} })
+	for name, text := range map[string]string{
+		"offset": "2026-03-04T06:06:07.123456789+01:00", "offset-zero": "2026-03-04T05:06:07.123456789+00:00",
+		"digits": "2026-03-04T05:06:07.1234567891Z", "year-0": "0000-03-04T05:06:07.123456789Z",
+	} {
+		all["m4-time-"+name] = bad("M4", "corrupt", "the time "+text, func(f *forgery) { f.version(0)["modified"] = text })
+	}
 	all["m5-kind"] = bad("M5", "unsupported", "a kind of later times", func(f *forgery) { f.file(0)["kind"] = "later" })
 	all["m5-no-kind"] = bad("M5", "unsupported", "no kind", func(f *forgery) { delete(f.file(0), "kind") })
 	all["m5-commit-kind"] = bad("M5", "corrupt", "a commit with a kind", func(f *forgery) { f.version(0)["commit"].(map[string]any)["kind"] = "data" })
