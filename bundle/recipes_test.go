@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,9 +145,9 @@ func archiveRecipes(all map[string]recipe) {
 	})
 	for name, typ := range map[string]byte{
 		"hardlink": tar.TypeLink, "symlink": tar.TypeSymlink, "char-device": tar.TypeChar, "block-device": tar.TypeBlock,
-		"folder": tar.TypeDir, "fifo": tar.TypeFifo, "sparse": tar.TypeGNUSparse, "contiguous": tar.TypeCont, "unknown": 'V',
+		"folder": tar.TypeDir, "fifo": tar.TypeFifo, "sparse": tar.TypeGNUSparse, "contiguous": tar.TypeCont, "unknown": 'V', "nul": 0,
 	} {
-		all["t2-"+name] = patched("T2", "corrupt", "a member of type "+string(typ), func(b []byte) { b[156] = typ })
+		all["t2-"+name] = patched("T2", "corrupt", fmt.Sprintf("a member of type %q", typ), func(b []byte) { b[156] = typ })
 	}
 	all["t2-global-header"] = bad("T2", "corrupt", "a global pax header", func(f *forgery) {
 		global := forged{&tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "z"}}, nil}
@@ -167,6 +169,37 @@ func archiveRecipes(all map[string]recipe) {
 	}
 	all["t3-link-name"] = patched("T3", "corrupt", "a regular file with the name of a link", func(b []byte) { copy(b[157:], "/etc/passwd") })
 	all["t3-device"] = patched("T3", "corrupt", "a regular file with a device number", func(b []byte) { copy(b[329:], "0000001\x00") })
+	for name, patch := range map[string]func(b []byte){
+		"behind-name":   func(b []byte) { copy(b[2:], "hidden") },
+		"prefix":        func(b []byte) { copy(b[345:], "..") },
+		"behind-prefix": func(b []byte) { copy(b[500:], "hidden") },
+		"spaces":        func(b []byte) { copy(b[124:136], "         14 ") },
+		"type-bits":     func(b []byte) { copy(b[100:108], "0100644\x00") },
+	} {
+		all["t3-"+name] = patched("T3", "corrupt", "a header of other bytes: "+name, patch)
+	}
+	all["t3-padding"] = bad("T3", "corrupt", "a byte behind a content that is not zero", func(f *forgery) {
+		f.pack = func(t testing.TB, archive []byte) []byte {
+			archive[4*blockSize-1] = 1
+			return packed(t, archive)
+		}
+	})
+	when, plain := "mtime="+paxTime(modified), appendHeader(nil, "a", int64(len("content of a")), modified)[2*blockSize:]
+	for name, headers := range map[string][][]byte{
+		"two-headers":  {paxHeader("path=z"), paxHeader(when)},
+		"key-twice":    {paxHeader("path=z", "path=a", when)},
+		"time-twice":   {paxHeader("mtime=1", when)},
+		"empty-path":   {paxHeader(when, "path=")},
+		"needless":     {paxHeader(when, "path=a")},
+		"plus":         {paxHeader("mtime=+" + paxTime(modified))},
+		"digits":       {paxHeader(when + "1")},
+		"zeros":        {paxHeader("mtime=0" + paxTime(modified))},
+		"no-records":   {paxHeader()},
+		"behind":       {append(paxHeader(when)[:2*blockSize-1], 'x')},
+		"of-who-packs": {owned(paxHeader(when))},
+	} {
+		all["t4-"+name] = headed("T4", "corrupt", "an extended header of other bytes: "+name, slices.Concat(slices.Concat(headers...), plain))
+	}
 	all["t4-xattr"] = bad("T4", "corrupt", "an extended attribute", func(f *forgery) {
 		f.members[0].hdr.PAXRecords = map[string]string{"SCHILY.xattr.user.x": "1"}
 	})
@@ -199,11 +232,7 @@ func archiveRecipes(all map[string]recipe) {
 	all["t6-commit-twice"] = bad("T6", "corrupt", "the same commit again", func(f *forgery) { f.addVersion(0, nil) })
 	all["t7-file-time"] = bad("T7", "corrupt", "a file with another time than its version", func(f *forgery) { f.members[0].hdr.ModTime = modified.Add(1) })
 	all["t7-manifest-time"] = bad("T7", "corrupt", "the manifest with another time than the last version", func(f *forgery) { f.members[3].hdr.ModTime = modified.Truncate(time.Second) })
-	all["l1-member"] = bad("L1", "too large", "a member of 10^12 bytes, so it says", func(f *forgery) {
-		f.pack = func(t testing.TB, archive []byte) []byte {
-			return packed(t, replacePax(archive, "size=1000000000000\n"))
-		}
-	})
+	all["l1-member"] = headed("L1", "too large", "a member of 10^12 bytes, so it says", appendHeader(nil, "a", 1e12, modified))
 	all["l1-manifest"] = bad("L1", "too large", "a manifest of 10^9 bytes, so it says", func(f *forgery) {
 		f.pack = func(t testing.TB, archive []byte) []byte {
 			patchHeader(archive, bytes.LastIndex(archive, []byte(".sluice/version")), func(b []byte) { copy(b[124:136], "07346545000\x00") })
@@ -221,6 +250,33 @@ func patched(rule, expect, comment string, patch func(b []byte)) recipe {
 			return packed(t, archive)
 		}
 	})
+}
+
+// headed puts other headers before the first member's content.
+func headed(rule, expect, comment string, headers []byte) recipe {
+	return bad(rule, expect, comment, func(f *forgery) {
+		f.pack = func(t testing.TB, archive []byte) []byte {
+			return packed(t, append(headers, archive[3*blockSize:]...))
+		}
+	})
+}
+
+// paxHeader is an extended header for file a with these records.
+func paxHeader(records ...string) []byte {
+	b := make([]byte, blockSize)
+	for _, r := range records {
+		key, value, _ := strings.Cut(r, "=")
+		b = appendRecord(b, key, value)
+	}
+	n := len(b) - blockSize
+	fillHeader(b[:blockSize], "PaxHeaders.0/a", 0, int64(n), 0, 'x')
+	return append(b, make([]byte, -n&(blockSize-1))...)
+}
+
+// owned names an owner in a header.
+func owned(headers []byte) []byte {
+	patchHeader(headers, 0, func(b []byte) { copy(b[265:], "mallory") })
+	return headers
 }
 
 // replacePax replaces the records of the first member's pax header.
