@@ -313,6 +313,7 @@ func pathRecipes(all map[string]recipe) {
 		"p4-log-case":       {"P4", "_DELTA_Log/x"},
 		"p4-log-dot":        {"P4", "_delta_log. ./x"},
 		"p4-log-stream":     {"P4", "_delta_log::$INDEX_ALLOCATION/x"},
+		"p4-log-tag":        {"P4", "_delta\U000e0041_log/x"},
 		"p4-log-invisible":  {"P4", "_delta\u200c_log/x"},
 		"p4-commit-short":   {"P4", "_delta_log/0.json"},
 		"p4-sluice":         {"P4", ".sluice/init.json"},
@@ -450,6 +451,10 @@ func chainRecipes(all map[string]recipe) {
 		f.rename(0, "_delta_log/00000000000000000000.checkpoint.parquet")
 	})
 	all["p6-data"] = bad("P6", "corrupt", "a data file as a checkpoint", func(f *forgery) { f.file(0)["kind"] = "checkpoint" })
+	all["p6-no-name"] = bad("P6", "corrupt", "a checkpoint of an empty name", func(f *forgery) {
+		f.rename(0, "_delta_log/00000000000000000000.checkpoint..parquet")
+		f.file(0)["kind"] = "checkpoint"
+	})
 	all["p6-hidden"] = bad("P6", "corrupt", "a hidden file of a checkpoint", func(f *forgery) {
 		f.rename(0, "_delta_log/_sidecars/.x.parquet")
 		f.file(0)["kind"] = "checkpoint"
