@@ -156,6 +156,9 @@ func readLast[T any](ctx context.Context, c *Codec, size int64, open RangeFunc, 
 	if !errors.Is(err, ErrUnsupported) {
 		err = fmt.Errorf("%w: %v", ErrNoPlace, err) // not %w: it is not found to be corrupt yet
 	}
+	if path == "" {
+		return none, err
+	}
 	return none, inMember(path, err)
 }
 

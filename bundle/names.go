@@ -10,13 +10,14 @@ import (
 )
 
 // Bounds on what a JSON object holds, FORMAT.md M1 and L2: nothing that a writer
-// can need comes near them, and no more memory is taken than some tens of bytes
-// for each byte that was sent.
+// can need comes near them.
 const (
 	// maxDepth is how deep arrays and objects may nest.
 	maxDepth = 64
-	// maxList is how many names an object may have, how many the metadata of all
-	// versions, and how many paths may be absent.
+	// maxNames is how many names an object may have.
+	maxNames = 1 << 16
+	// maxList is how many names the metadata of all versions may have, and how many
+	// paths may be absent.
 	maxList = 1 << 20
 	// minFile and minPart are fewer bytes than an entry takes that has what it must.
 	minFile = int(minEntry)
@@ -29,7 +30,7 @@ const (
 // refuses times in another form than FORMAT.md has, and what is beyond the bounds.
 func checkObject(raw []byte) error {
 	w := walker{raw: raw, counts: make(map[string]int)}
-	return w.value("", false)
+	return w.value(nil, false)
 }
 
 // walker goes through valid JSON once. A manifest may have many MB, and
@@ -39,11 +40,11 @@ type walker struct {
 	at     int
 	depth  int
 	seen   [][]byte       // names of the objects that are open, outermost first
-	counts map[string]int // of elements so far, by the name of their array
+	counts map[string]int // of elements so far, by the name of their arrays, where that is bounded
 }
 
 // value checks the value at w.at, which has this name, and goes behind it.
-func (w *walker) value(name string, free bool) error {
+func (w *walker) value(name []byte, free bool) error {
 	w.space()
 	c := w.raw[w.at]
 	if c != '{' && c != '[' {
@@ -57,7 +58,7 @@ func (w *walker) value(name string, free bool) error {
 	if c == '{' {
 		err = w.object(free)
 	} else {
-		err = w.array(name, free)
+		err = w.array(string(name), free)
 	}
 	w.depth--
 	return err
@@ -68,41 +69,36 @@ func (w *walker) array(name string, free bool) error {
 		if err := w.count(name); err != nil {
 			return err
 		}
-		return w.value("", free)
+		return w.value(nil, free)
 	})
 }
 
 // count counts one more element of the arrays of this name.
 func (w *walker) count(list string) error {
-	w.counts[list]++
-	n := w.counts[list]
-	switch limit := listLimit(list); {
-	case limit > 0 && n > limit:
+	limit, bounded := w.limit(list)
+	if !bounded {
+		return nil
+	}
+	if w.counts[list]++; w.counts[list] > limit {
 		return fmt.Errorf("%s: more than %d: %w: %w", list, limit, ErrTooLarge, ErrCorrupt)
-	case n > len(w.raw)/leastSize(list):
-		return corruptf("%s: entries without what they must have", list)
 	}
 	return nil
 }
 
-func listLimit(list string) int {
+// limit is how many elements arrays of this name have at most, where they take
+// memory.
+func (w *walker) limit(list string) (n int, bounded bool) {
 	switch list {
 	case "versions":
-		return MaxVersions
-	case "absent", "metadata":
-		return maxList
-	}
-	return 0
-}
-
-func leastSize(list string) int {
-	switch list {
+		return MaxVersions, true
 	case "files", "checkpoint":
-		return minFile
+		return len(w.raw) / minFile, true
 	case "parts":
-		return minPart
+		return len(w.raw) / minPart, true
+	case "absent", "metadata":
+		return maxList, true
 	}
-	return 1
+	return 0, false
 }
 
 func (w *walker) object(free bool) error {
@@ -115,8 +111,8 @@ func (w *walker) object(free bool) error {
 		if many[string(name)] || contains(w.seen[outer:], name) {
 			return corruptf("name %.80q stands twice in an object", name)
 		}
-		if len(many) == maxList {
-			return fmt.Errorf("object of more than %d names: %w: %w", maxList, ErrTooLarge, ErrCorrupt)
+		if len(many)+len(w.seen)-outer == maxNames {
+			return fmt.Errorf("object of more than %d names: %w: %w", maxNames, ErrTooLarge, ErrCorrupt)
 		}
 		if w.seen = append(w.seen, name); len(w.seen)-outer > 16 {
 			if many == nil {
@@ -127,24 +123,24 @@ func (w *walker) object(free bool) error {
 			}
 			w.seen = w.seen[:outer]
 		}
-		return w.member(string(name), free)
+		return w.member(name, free)
 	})
 	w.seen = w.seen[:outer]
 	return err
 }
 
 // member checks the value of a name, which stands at w.at.
-func (w *walker) member(name string, free bool) error {
+func (w *walker) member(name []byte, free bool) error {
 	if free {
 		if err := w.count("metadata"); err != nil {
 			return err
 		}
 	}
 	begin := w.at
-	if err := w.value(name, free || name == "metadata"); err != nil {
+	if err := w.value(name, free || string(name) == "metadata"); err != nil {
 		return err
 	}
-	if value := w.raw[begin:w.at]; name == "modified" && !free && value[0] == '"' {
+	if value := w.raw[begin:w.at]; !free && string(name) == "modified" && value[0] == '"' {
 		return checkTime(value)
 	}
 	return nil

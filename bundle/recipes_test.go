@@ -362,8 +362,8 @@ func manifestRecipes(all map[string]recipe) {
 	many := func(n int, one string) string { return strings.Repeat(one+",", n-1) + one }
 	all["l2-versions"] = text("L2", "too large", "4,097 versions", `{"format":1,"versions":[`+many(MaxVersions+1, "{}")+`]}`)
 	all["l2-absent"] = text("L2", "too large", "1,048,577 absent paths", `{"format":1,"versions":[{"absent":[`+many(maxList+1, `""`)+`]}]}`)
-	all["l2-files"] = text("L2", "corrupt", "more files than there is room for", `{"format":1,"versions":[{"files":[`+many(10000, "{}")+`]}]}`)
-	all["l2-parts"] = text("L2", "corrupt", "more parts than there is room for", `{"format":1,"parts":[`+many(10000, "{}")+`]}`)
+	all["l2-files"] = text("L2", "too large", "more files than there is room for", `{"format":1,"versions":[{"files":[`+many(10000, "{}")+`]}]}`)
+	all["l2-parts"] = text("L2", "too large", "more parts than there is room for", `{"format":1,"parts":[`+many(10000, "{}")+`]}`)
 	all["m4-exponent"] = edited("M4", "corrupt", "a whole number with an exponent", func(s string) string { return strings.Replace(s, `"size":12`, `"size":12e0`, 1) })
 	all["m2-newer"] = bad("M2", "unsupported", "format 2", func(f *forgery) { f.manifest["format"] = 2 })
 	all["m2-newer-and-odd"] = text("M2", "unsupported", "format 7, of which nothing else is known", `{"format":7,"versions":"elsewhere","Odd":1}`)
