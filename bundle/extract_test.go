@@ -251,7 +251,8 @@ func TestMarkIsNotPassedOver(t *testing.T) {
 	}
 }
 
-// A frame that a reader of the whole bundle does not see is not believed.
+// A skippable frame behind the archive, which a reader of the whole bundle passes
+// over, is not taken for the last frame because the table says so.
 func TestHiddenManifest(t *testing.T) {
 	_, hidden := cutAtManifest(t, forge())
 	good := forge().bytes(t)

@@ -100,7 +100,8 @@ func (e seekEnd) size() int64 { return seekHeaderSize + e.frames*e.entry + seekF
 // lastFrame reads the last frame of an object of size bytes, with which r begins,
 // and the table behind it. The frames of the table must make up the object: else
 // something is there that it does not list, such as the mark of a later format,
-// or a frame that no reader of the whole object would see.
+// or a frame that no reader of the whole object would see. It is no proof: a table
+// may lie about the length of a frame that is not read.
 func (e seekEnd) lastFrame(r io.Reader, size int64) ([]byte, error) {
 	var frame bytes.Buffer
 	if _, err := io.CopyN(&frame, r, e.last); err != nil {
