@@ -220,6 +220,11 @@ func parseBase(raw []byte) (Base, error) {
 	if err := b.check(); err != nil {
 		return Base{}, err
 	}
+	for _, f := range b.parts() {
+		if err := f.checkDigest(); err != nil {
+			return Base{}, err
+		}
+	}
 	return b.clone(), nil
 }
 

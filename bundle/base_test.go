@@ -67,16 +67,27 @@ func TestBaseRoundTrip(t *testing.T) {
 }
 
 func TestReadIndexRefuses(t *testing.T) {
-	good := `{"path":"a","kind":"data","size":1,"sha256":"` + Digest{}.String() + `","version":1}` + "\n"
+	good := `{"path":"a","kind":"data","size":1,"sha256":"` + digestOf(nil).String() + `","version":1}` + "\n"
+	for _, err := range ReadIndex(strings.NewReader(good)) {
+		require.NoError(t, err)
+	}
 	for name, text := range map[string]string{
 		"cut":              good[:len(good)-1],
 		"order":            good + good,
 		"version order":    strings.Replace(good, `"version":1`, `"version":2`, 1) + good,
 		"base first":       strings.Replace(good, `"version":1`, `"version":1,"in_base":true`, 1) + good,
 		"blank line":       "\n",
-		"path":             `{"path":"../a","kind":"data","size":1,"sha256":"` + Digest{}.String() + `","version":1}` + "\n",
-		"negative version": `{"path":"a","kind":"data","size":1,"sha256":"` + Digest{}.String() + `","version":-1}` + "\n",
-		"checkpoint":       `{"path":"` + checkpointOf7 + `","kind":"checkpoint","size":1,"sha256":"` + Digest{}.String() + `","version":1}` + "\n",
+		"null":             "null\n",
+		"array":            "[]\n",
+		"not UTF-8":        strings.Replace(good, `"a"`, "\"a\xff\"", 1),
+		"not UTF-8, later": strings.Replace(good, `{`, "{\"later\":\"\xff\",", 1),
+		"deep":             strings.Replace(good, `{`, `{"later":`+strings.Repeat("[", maxDepth)+strings.Repeat("]", maxDepth)+`,`, 1),
+		"no digest":        strings.Replace(good, `"sha256"`, `"later"`, 1),
+		"null digest":      strings.Replace(good, `"`+digestOf(nil).String()+`"`, "null", 1),
+		"zero digest":      strings.Replace(good, digestOf(nil).String(), Digest{}.String(), 1),
+		"path":             `{"path":"../a","kind":"data","size":1,"sha256":"` + digestOf(nil).String() + `","version":1}` + "\n",
+		"negative version": `{"path":"a","kind":"data","size":1,"sha256":"` + digestOf(nil).String() + `","version":-1}` + "\n",
+		"checkpoint":       `{"path":"` + checkpointOf7 + `","kind":"checkpoint","size":1,"sha256":"` + digestOf(nil).String() + `","version":1}` + "\n",
 		"endless line":     string(bytes.Repeat([]byte("x"), maxIndexLine+1)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,9 +80,11 @@ func (v Version) check(paths map[string]bool) error {
 	return v.checkTexts()
 }
 
+// checkModified takes the first instant of year 1 for a missing time, which in Go it
+// is.
 func checkModified(t time.Time) error {
-	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
-		return corruptf("modified is missing or outside the years 0 to 9999")
+	if !t.After(time.Time{}) || t.UTC().Year() > 9999 {
+		return corruptf("modified is missing or outside the years 1 to 9999")
 	}
 	return nil
 }
@@ -132,6 +134,25 @@ func (f File) check(version int64) error {
 func (f File) checkPlace() error {
 	if p := f.Place; p != nil && (p.Offset < 0 || p.Length <= 0 || p.Skip < 0) {
 		return corruptf("file %q has its place at %d+%d, %d", f.Path, p.Offset, p.Length, p.Skip)
+	}
+	return nil
+}
+
+// checkDigests finds digests that are missing.
+func checkDigests(files ...File) error {
+	for _, f := range files {
+		if err := f.checkDigest(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDigest takes a digest of zeros for a missing one: nobody knows a content that
+// has it.
+func (f File) checkDigest() error {
+	if f.SHA256 == (Digest{}) {
+		return corruptf("file %q without a digest", f.Path)
 	}
 	return nil
 }

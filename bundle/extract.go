@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // ErrNoPlace: a file cannot be read alone, since its place is not known or not
@@ -112,117 +112,125 @@ type RangeFunc func(ctx context.Context, off, n int64) (io.ReadCloser, error)
 
 // ReadManifest reads the manifest of a bundle of size bytes and nothing else of
 // it, mostly with a single call of open. What it says of the members is not
-// checked against them. Errors are those of Decode; without a seek table, which a
-// bundle may lack, it wraps [ErrNoPlace].
+// checked against them.
+//
+// The end of an object is no verdict on all of it: a later format may look like
+// anything there, and a bundle of this one may lack a seek table or be cut into
+// other frames. So whatever makes no sense wraps [ErrNoPlace], and nothing wraps
+// [ErrCorrupt]: Decode tells what it is. It returns an error wrapping
+// [ErrUnsupported] if the manifest itself says so; else the error of ctx or open.
 func (c *Codec) ReadManifest(ctx context.Context, size int64, open RangeFunc) (Manifest, error) {
-	raw, path, err := c.readLast(ctx, size, open)
-	if err != nil {
-		return Manifest{}, err
-	}
-	m, err := parseManifest(raw)
-	if err == nil && path != manifestPath(m.Versions[0].Version) {
-		err = corruptf("manifest of version %d", m.Versions[0].Version)
-	}
-	if err != nil {
-		return Manifest{}, inMember(path, err)
-	}
-	return m, nil
+	return readLast(ctx, c, size, open, func(raw []byte, path string) (Manifest, error) {
+		m, err := parseManifest(raw)
+		if err == nil && path != manifestPath(m.Versions[0].Version) {
+			err = corruptf("manifest of version %d", m.Versions[0].Version)
+		}
+		return m, err
+	})
 }
 
 // ReadBase is ReadManifest for a base.
 func (c *Codec) ReadBase(ctx context.Context, size int64, open RangeFunc) (Base, error) {
-	raw, path, err := c.readLast(ctx, size, open)
-	if err != nil {
-		return Base{}, err
-	}
-	b, err := parseBase(raw)
-	if err == nil && path != basePath(b.Version) {
-		err = corruptf("base of version %d", b.Version)
-	}
-	if err != nil {
-		return Base{}, inMember(path, err)
-	}
-	return b, nil
+	return readLast(ctx, c, size, open, func(raw []byte, path string) (Base, error) {
+		b, err := parseBase(raw)
+		if err == nil && path != basePath(b.Version) {
+			err = corruptf("base of version %d", b.Version)
+		}
+		return b, err
+	})
 }
 
-// readLast returns the content and the path of the last member.
-func (c *Codec) readLast(ctx context.Context, size int64, open RangeFunc) (raw []byte, path string, err error) {
-	tail, err := readRange(ctx, open, max(0, size-tailGuess), min(size, tailGuess))
+// readLast reads the last member and returns what parse makes of it.
+func readLast[T any](ctx context.Context, c *Codec, size int64, open RangeFunc, parse func(raw []byte, path string) (T, error)) (v T, err error) {
+	frame, err := c.lastFrame(ctx, size, open)
 	if err != nil {
-		return nil, "", err
+		return v, err
 	}
-	packed, after, err := lastFrame(tail)
-	if err != nil {
-		return nil, "", err
-	}
-	if packed > c.limits.MaxManifest+tailGuess {
-		return nil, "", fmt.Errorf("manifest of %d bytes, packed, limit is %d: %w: %w", packed, c.limits.MaxManifest, ErrTooLarge, ErrCorrupt)
-	}
-	if packed+after > size {
-		return nil, "", corruptf("the seek table speaks of more bytes than there are")
-	}
-	if packed+after > int64(len(tail)) {
-		if tail, err = readRange(ctx, open, size-packed-after, packed+after); err != nil {
-			return nil, "", err
+	raw, path, err := c.unpackLast(frame)
+	if err == nil {
+		if v, err = parse(raw, path); err == nil {
+			return v, nil
 		}
 	}
-	return c.unpackLast(ctx, tail[int64(len(tail))-packed-after:][:packed])
+	var none T
+	if !errors.Is(err, ErrUnsupported) {
+		err = fmt.Errorf("%w: %v", ErrNoPlace, err) // not %w: it is not found to be corrupt yet
+	}
+	if path == "" {
+		return none, err
+	}
+	return none, inMember(path, err)
 }
 
-func readRange(ctx context.Context, open RangeFunc, off, n int64) (b []byte, err error) {
+// lastFrame returns the last frame of an object of size bytes, as its seek table
+// has it. The table is read as a stream: what it claims of itself costs no memory.
+func (c *Codec) lastFrame(ctx context.Context, size int64, open RangeFunc) ([]byte, error) {
+	n := min(size, tailGuess)
+	if n < minSeekTable {
+		return nil, fmt.Errorf("%d bytes: %w", size, ErrNoPlace)
+	}
+	var tail bytes.Buffer
+	err := c.readRange(ctx, open, size-n, n, func(r io.Reader) error {
+		_, err := io.CopyN(&tail, r, n)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	end := parseSeekEnd(tail.Bytes())
+	rest := end.last + end.size()
+	if end.frames == 0 || end.frames > c.limits.maxFrames() || end.last > c.limits.MaxManifest+tailGuess || rest > size {
+		return nil, fmt.Errorf("no seek table, or one of %d frames, the last of %d bytes: %w", end.frames, end.last, ErrNoPlace)
+	}
+	if rest <= n { // it is here already
+		open = func(context.Context, int64, int64) (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(tail.Bytes()[n-rest:])), nil
+		}
+	}
+	var frame []byte
+	err = c.readRange(ctx, open, size-rest, rest, func(r io.Reader) (err error) {
+		frame, err = end.lastFrame(r, size)
+		return err
+	})
+	return frame, err
+}
+
+// readRange lets read have n bytes from byte off on. That they end early, or are
+// not what read expects, is an ErrNoPlace.
+func (c *Codec) readRange(ctx context.Context, open RangeFunc, off, n int64, read func(r io.Reader) error) error {
 	r, err := open(ctx, off, n)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close() // everything was read; closing can lose nothing
-	var buf bytes.Buffer
-	if _, err := io.Copy(&buf, io.LimitReader(r, n)); err != nil {
-		return nil, err
+	src := &counter{r: &source{ctx: ctx, r: io.LimitReader(r, n)}}
+	if err := read(src); err != nil {
+		return c.misplaced(src, err)
 	}
-	if int64(buf.Len()) < n {
-		return nil, corruptf("ended after %d of %d bytes", off+int64(buf.Len()), off+n)
-	}
-	return buf.Bytes(), nil
+	return nil
 }
 
-// lastFrame returns how many bytes the last frame of the archive takes, and how
-// many follow it.
-func lastFrame(tail []byte) (packed, after int64, err error) {
-	le := binary.LittleEndian
-	n := len(tail)
-	if n < seekHeaderSize+seekEntrySize+seekFooterSize || le.Uint32(tail[n-4:]) != seekMagic {
-		return 0, 0, fmt.Errorf("no seek table: %w", ErrNoPlace)
-	}
-	entry := seekEntrySize
-	if tail[n-5]&0x80 != 0 { // the table has checksums
-		entry += 4
-	}
-	count := int64(le.Uint32(tail[n-seekFooterSize:]))
-	if count == 0 {
-		return 0, 0, corruptf("a seek table without frames")
-	}
-	packed = int64(le.Uint32(tail[n-seekFooterSize-entry:]))
-	return packed, count*int64(entry) + seekHeaderSize + seekFooterSize, nil
-}
-
-// unpackLast reads the one member that the frame holds.
-func (c *Codec) unpackLast(ctx context.Context, packed []byte) (raw []byte, path string, err error) {
-	z, err := c.decoder(&source{ctx: ctx, r: bytes.NewReader(packed)})
+// unpackLast reads the one member that the frame holds, and the end of the archive.
+func (c *Codec) unpackLast(frame []byte) (raw []byte, path string, err error) {
+	z, err := c.decoder(bytes.NewReader(frame))
 	if err != nil {
-		return nil, "", asCorrupt(err)
+		return nil, "", err
 	}
 	defer c.releaseDecoder(z)
 	a := newArchive(z)
 	hdr, err := a.next()
 	if err != nil {
-		return nil, "", asCorrupt(err)
+		return nil, "", err
 	}
-	if hdr.size > c.limits.MaxManifest {
-		return nil, "", inMember(hdr.path, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.size, c.limits.MaxManifest, ErrTooLarge, ErrCorrupt))
+	// Cut otherwise, the frame may begin with a file, which may look like a manifest.
+	if !strings.HasPrefix(hdr.path, sluiceDir+"/") || hdr.size > c.limits.MaxManifest {
+		return nil, hdr.path, fmt.Errorf("not a description, or one of %d bytes", hdr.size)
 	}
-	raw, err = io.ReadAll(a)
-	if err != nil {
-		return nil, "", inMember(hdr.path, asCorrupt(err))
+	if raw, err = io.ReadAll(a); err != nil {
+		return nil, hdr.path, err
+	}
+	if _, err = a.next(); err != io.EOF {
+		return nil, hdr.path, fmt.Errorf("not at the end of the archive: %w", err)
 	}
 	return raw, hdr.path, nil
 }

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -145,26 +146,156 @@ func TestReadManifest(t *testing.T) {
 	}
 }
 
+// Whatever is wrong at the end, Decode has the last word.
 func TestReadManifestRefuses(t *testing.T) {
-	raw, _ := small(t)
+	raw, want := small(t)
 	c := newCodec(t, Limits{})
-	read := func(b []byte) error {
-		got, err := c.ReadManifest(t.Context(), int64(len(b)), rangesOf(b, nil))
-		if err != nil {
-			require.Zero(t, got)
-		}
-		return err
-	}
-	for n := range len(raw) {
-		err := read(raw[:n])
-		require.True(t, errors.Is(err, ErrNoPlace) || errors.Is(err, ErrCorrupt), "cut at %d: %v", n, err)
+	for n := range raw {
+		_, err := c.ReadManifest(t.Context(), int64(n), rangesOf(raw[:n], nil))
+		require.ErrorIs(t, err, ErrNoPlace, "cut at %d", n)
 	}
 	for i := range raw { // whatever bit flips: refused, or it did not touch the manifest
 		bad := bytes.Clone(raw)
 		bad[i] ^= 0x10
-		if err := read(bad); err != nil {
-			require.True(t, errors.Is(err, ErrNoPlace) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported), "at %d: %v", i, err)
+		got, err := c.ReadManifest(t.Context(), int64(len(bad)), rangesOf(bad, nil))
+		if err == nil {
+			require.Equal(t, want, got)
+			continue
 		}
+		require.Zero(t, got)
+		require.ErrorIs(t, err, ErrNoPlace, "at %d", i)
+		require.NotErrorIs(t, err, ErrCorrupt, "at %d", i)
 	}
-	assert.ErrorIs(t, read(forge().bytes(t)), ErrNoPlace)
+	assert.ErrorIs(t, peek(t, forge().bytes(t)), ErrNoPlace, "without a seek table")
+	first, last := cutAtManifest(t, forge())
+	assert.NoError(t, peek(t, seekable(t, first, last)))
+	newer := forge()
+	newer.manifest["format"] = 2
+	first, last = cutAtManifest(t, newer)
+	assert.ErrorIs(t, peek(t, seekable(t, first, last)), ErrUnsupported)
+}
+
+// peek is what ReadManifest, ReadBase and ReadPart say of raw, which must be the
+// same.
+func peek(t *testing.T, raw []byte) error {
+	t.Helper()
+	c, size := newCodec(t, Limits{}), int64(len(raw))
+	_, err := c.ReadManifest(t.Context(), size, rangesOf(raw, nil))
+	_, baseErr := c.ReadBase(t.Context(), size, rangesOf(raw, nil))
+	_, partErr := c.ReadPart(t.Context(), size, rangesOf(raw, nil))
+	if err != nil {
+		require.Equal(t, errors.Is(err, ErrNoPlace), errors.Is(baseErr, ErrNoPlace))
+		require.Equal(t, errors.Is(err, ErrNoPlace), errors.Is(partErr, ErrNoPlace))
+	}
+	return err
+}
+
+// cutAtManifest packs a forgery into two frames, of which the manifest has one.
+func cutAtManifest(t *testing.T, f *forgery) (first, last []byte) {
+	t.Helper()
+	f.pack = func(t testing.TB, archive []byte) []byte {
+		at := bytes.LastIndex(archive, []byte(".sluice/version")) // of its header, behind an extended one
+		at = bytes.LastIndex(archive[:at], []byte(".sluice/version"))
+		first, last = packed(t, archive[:at]), packed(t, archive[at:])
+		return nil
+	}
+	f.bytes(t)
+	return first, last
+}
+
+// seekable puts a table of these frames behind them.
+func seekable(t *testing.T, frames ...[]byte) []byte {
+	t.Helper()
+	var table seekTable
+	for _, f := range frames {
+		table = table.append(seekEntry{packed: uint32(len(f)), raw: 1})
+	}
+	return append(slices.Concat(frames...), table.frame()...)
+}
+
+// FORMAT.md only says how a writer should cut frames.
+func TestOtherCutsAreReadInFull(t *testing.T) {
+	archive := unpack(t, forge().bytes(t))
+	for _, size := range []int{700, 1500, 2048, len(archive)} {
+		var frames [][]byte
+		for part := range slices.Chunk(archive, size) {
+			frames = append(frames, packed(t, part))
+		}
+		raw := seekable(t, frames...)
+		_, _, err := decode(t, raw)
+		require.NoError(t, err)
+		err = peek(t, raw)
+		require.ErrorIs(t, err, ErrNoPlace, "frames of %d bytes", size)
+		require.NotErrorIs(t, err, ErrCorrupt, "frames of %d bytes", size)
+	}
+	// A file that looks like a manifest of later times.
+	f := forge()
+	f.members[1].body = []byte(`{"format":2}`)
+	archive = unpack(t, f.bytes(t))
+	assert.ErrorIs(t, peek(t, seekable(t, packed(t, archive[:4*blockSize]), packed(t, archive[4*blockSize:]))), ErrNoPlace)
+}
+
+// The mark of a later format is found by who reads all of it.
+func TestMarkIsNotPassedOver(t *testing.T) {
+	first, last := cutAtManifest(t, forge())
+	begin := mark("sluice format 2\n")
+	for what, raw := range map[string][]byte{
+		"sealed frames": slices.Concat(begin, seekable(t, randomBytes(500))),
+		"a listed mark": seekable(t, begin, randomBytes(500)),
+		"another tar":   slices.Concat(begin, seekable(t, packed(t, bytes.Repeat([]byte("x"), 3000)))),
+		"all but it":    slices.Concat(begin, seekable(t, first, last)),
+	} {
+		require.ErrorIs(t, peek(t, raw), ErrNoPlace, what)
+		_, _, err := decode(t, raw)
+		require.ErrorIs(t, err, ErrUnsupported, what)
+	}
+}
+
+// A skippable frame behind the archive, which a reader of the whole bundle passes
+// over, is not taken for the last frame because the table says so.
+func TestHiddenManifest(t *testing.T) {
+	_, hidden := cutAtManifest(t, forge())
+	good := forge().bytes(t)
+	table := seekTable{}.append(seekEntry{packed: uint32(len(good))}).append(seekEntry{packed: uint32(len(hidden))})
+	raw := slices.Concat(good, skippable(string(hidden)), table.frame())
+	_, _, err := decode(t, raw)
+	require.NoError(t, err)
+	assert.ErrorIs(t, peek(t, raw), ErrNoPlace)
+}
+
+// A seek table that claims to be nearly as long as the object has next to nothing
+// read for it, and the errors of the store are those of the store.
+func TestSeekTableLies(t *testing.T) {
+	const size = 1 << 30
+	mine := errors.New("mine")
+	for name, tc := range map[string]struct {
+		frames uint32
+		broken bool // the second range
+		read   int64
+		want   error
+	}{
+		"more than any bundle": {frames: (size - 100) / seekEntrySize, read: tailGuess, want: ErrNoPlace},
+		"as many as may be":    {frames: 11_000_000, read: tailGuess + 8<<10, want: ErrNoPlace},
+		"a broken line":        {frames: 11_000_000, broken: true, read: tailGuess, want: mine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			foot := seekTable{seekEntry{packed: 50}}.frame()[seekHeaderSize:]
+			binary.LittleEndian.PutUint32(foot[seekEntrySize:], tc.frames)
+			read := &counter{}
+			open := func(_ context.Context, off, n int64) (io.ReadCloser, error) {
+				switch {
+				case off+n == size && n == tailGuess:
+					read.r = io.MultiReader(io.LimitReader(zeros{}, n-int64(len(foot))), bytes.NewReader(foot))
+				case tc.broken:
+					read.r = iotest.ErrReader(mine)
+				default:
+					read.r = zeros{}
+				}
+				return io.NopCloser(read), nil
+			}
+			_, err := newCodec(t, Limits{}).ReadManifest(t.Context(), size, open)
+			require.ErrorIs(t, err, tc.want)
+			assert.LessOrEqual(t, read.n, tc.read)
+		})
+	}
 }

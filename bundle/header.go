@@ -29,7 +29,8 @@ const maxOctal = 1 << 33
 // appendHeader appends what stands before a member's content: its header and,
 // where that has no room for its path, size or time, an extended one. The bytes
 // are those of archive/tar, but for long paths that ustar could split; this one
-// is used since a bundle may have many thousands of tiny members.
+// is used since a bundle may have many thousands of tiny members. FORMAT.md, T3 and T4,
+// has them byte for byte, and readers refuse others.
 func appendHeader(b []byte, path string, size int64, modified time.Time) []byte {
 	records := len(b) + blockSize
 	b = append(b, zeroBlock[:]...)[:records]

@@ -3,7 +3,6 @@ package bundle
 import (
 	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,15 +72,14 @@ func FuzzHeader(f *testing.F) {
 		}
 		got, err := tar.NewReader(bytes.NewReader(appendHeader(nil, path, size, when))).Next()
 		require.NoError(t, err)
-		require.NoError(t, checkHeader(got))
 		assert.Equal(t, path, got.Name)
 		assert.Equal(t, size, got.Size)
 		assert.True(t, when.Equal(got.ModTime), fmt.Sprintf("%v, want %v", got.ModTime, when))
 	})
 }
 
-// FuzzReadHeader: whatever stands before a content, our reader takes it for what
-// archive/tar does, or refuses it.
+// FuzzReadHeader: what our reader takes is what archive/tar understands, and is
+// written the same.
 func FuzzReadHeader(f *testing.F) {
 	for _, path := range []string{"a/b", strings.Repeat("d/", 60) + "f", "größe=ß/日本語.parquet"} {
 		for _, when := range headerTimes {
@@ -91,17 +89,17 @@ func FuzzReadHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, b := range [][]byte{raw, resummed(raw)} {
-			got, err := newArchive(bytes.NewReader(b)).next()
-			want, wantErr := tar.NewReader(bytes.NewReader(b)).Next()
-			if wantErr == nil {
-				wantErr = checkHeader(want)
-			}
-			if err != nil { // as archive/tar does, or by our limit
-				assert.True(t, wantErr != nil || errors.Is(err, ErrTooLarge), "%v", err)
+			a := newArchive(bytes.NewReader(b))
+			got, err := a.next()
+			if err != nil {
+				assert.Zero(t, got)
 				continue
 			}
-			require.NoError(t, wantErr)
+			want, err := tar.NewReader(bytes.NewReader(b)).Next()
+			require.NoError(t, err)
 			assert.Equal(t, header{want.Name, want.Size, want.ModTime.UTC()}, got)
+			assert.Equal(t, byte(tar.TypeReg), want.Typeflag)
+			assert.Equal(t, appendHeader(nil, got.path, got.size, got.modified), b[:a.raw.n])
 		}
 	})
 }
@@ -121,18 +119,13 @@ func resummed(raw []byte) []byte {
 	return b
 }
 
-// What our writer wrote is understood without archive/tar, which takes many times as
-// long.
-func TestOwnHeadersAreReadFast(t *testing.T) {
+func TestOwnHeadersAreRead(t *testing.T) {
 	for _, path := range []string{"a", "größe=ß/日本語.parquet", strings.Repeat("d/", 60) + "f"} {
 		for _, size := range []int64{0, 7, 1 << 40} {
 			for _, when := range headerTimes {
-				raw := appendHeader(nil, path, size, when)
-				a := newArchive(bytes.NewReader(raw))
-				got, err := a.next()
+				got, err := newArchive(bytes.NewReader(appendHeader(nil, path, size, when))).next()
 				require.NoError(t, err)
 				require.Equal(t, header{path, size, when.UTC()}, got)
-				require.Equal(t, raw, a.canon, "it was compared, and found equal")
 			}
 		}
 	}

@@ -20,8 +20,7 @@ func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
 	raw, _ := small(t)
 	decode := decoding(t)
-	_, after, err := lastFrame(raw)
-	require.NoError(t, err)
+	after := parseSeekEnd(raw).size()
 	for n := range raw {
 		m, _, err := decode(raw[:n])
 		if n == len(raw)-int(after) { // only the seek table is gone, which may be missing
@@ -206,16 +205,16 @@ func TestErrorsNameTheMember(t *testing.T) {
 	assert.ErrorContains(t, err, `member "b": sha256`)
 }
 
-// A bomb of extended headers must end soon, though each is well-formed.
+// A bomb of extended headers ends at the second.
 func TestEndlessHeaders(t *testing.T) {
 	f := forge()
 	f.members[0].hdr.Name = strings.Repeat("p/", 2000) + "p"
 	var one bytes.Buffer
 	require.NoError(t, tar.NewWriter(&one).WriteHeader(f.members[0].hdr))
 	header := one.Bytes()[:one.Len()-blockSize] // the extended one only
-	archive := newArchive(io.MultiReader(bytes.NewReader(bytes.Repeat(header, 1000))))
+	archive := newArchive(bytes.NewReader(bytes.Repeat(header, 1000)))
 	_, err := archive.next()
-	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, err, ErrCorrupt)
 	assert.LessOrEqual(t, archive.raw.n, int64(maxHeaders))
 }
 

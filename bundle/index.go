@@ -3,7 +3,6 @@ package bundle
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -89,13 +88,10 @@ func nextEntry(lines *bufio.Reader) (IndexEntry, error) {
 
 func parseEntry(line []byte) (IndexEntry, error) {
 	var e IndexEntry
-	if err := json.Unmarshal(line, &e); err != nil {
-		return e, asCorrupt(err)
-	}
-	if err := checkNames(line); err != nil {
+	if err := checkJSON(line); err != nil {
 		return e, err
 	}
-	if err := checkEscapes(line); err != nil {
+	if err := unmarshal(line, &e); err != nil {
 		return e, err
 	}
 	if e.Version < 0 {
@@ -107,5 +103,8 @@ func parseEntry(line []byte) (IndexEntry, error) {
 	if e.Part != "" && (e.InBase || !IsPartName(e.Part)) {
 		return e, corruptf("file %q in part %.80q", e.Path, e.Part)
 	}
-	return e, e.check(0)
+	if err := e.check(0); err != nil {
+		return e, err
+	}
+	return e, e.checkDigest()
 }

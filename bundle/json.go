@@ -31,43 +31,59 @@ func parseManifest(raw []byte) (Manifest, error) {
 	if err := m.checkChain(); err != nil {
 		return Manifest{}, err
 	}
+	for _, v := range m.Versions {
+		if err := errors.Join(checkDigests(v.Files...), v.Commit.checkDigest()); err != nil {
+			return Manifest{}, err
+		}
+	}
 	return m.clone(), nil
 }
 
 // parseLast reads the JSON of a last member into v.
 func parseLast(raw []byte, v any) error {
-	if !utf8.Valid(raw) {
-		return corruptf("not UTF-8")
-	}
-	// Whether it is JSON at all Unmarshal says before it takes anything, which saves
-	// going through a large manifest twice.
-	err := json.Unmarshal(raw, v)
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return corruptf("not one JSON value")
+	if err := checkJSON(raw); err != nil {
+		return err
 	}
 	// The number comes first: nothing else is known about another format.
 	if err := checkFormat(raw); err != nil {
 		return err
 	}
-	if err := checkNames(raw); err != nil {
+	return unmarshal(raw, v)
+}
+
+// checkJSON tests that raw is one JSON object in UTF-8.
+func checkJSON(raw []byte) error {
+	switch {
+	case !utf8.Valid(raw):
+		return corruptf("not UTF-8")
+	case !json.Valid(raw):
+		return corruptf("not one JSON value")
+	case bytes.TrimLeft(raw, " \t\r\n")[0] != '{':
+		return corruptf("not an object")
+	}
+	return nil
+}
+
+// unmarshal reads raw, which checkJSON has passed, into v. What encoding/json
+// would understand in its own way, or spend much memory on, is refused before.
+func unmarshal(raw []byte, v any) error {
+	if err := checkObject(raw); err != nil {
 		return err
 	}
 	if err := checkEscapes(raw); err != nil {
 		return err
 	}
-	if err != nil {
+	if err := json.Unmarshal(raw, v); err != nil {
 		return asCorrupt(err)
 	}
 	return nil
 }
 
-// checkFormat looks for the format number of raw, which is valid JSON.
+// checkFormat looks for the format number of raw, which is a JSON object.
 func checkFormat(raw []byte) error {
 	var value []byte
 	w := walker{raw: raw}
-	if w.space(); raw[w.at] != '{' {
-		return corruptf("not an object")
-	}
+	w.space()
 	err := w.members(func(name []byte) error {
 		begin := w.at
 		w.skip()

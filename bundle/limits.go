@@ -53,6 +53,10 @@ func setDefault[T int | int64](field *T, value T) {
 // path: names, punctuation and the digest.
 const minEntry = int64(len(`{"path":"","size":0,"sha256":""}`)) + 64
 
+// maxFrames is more frames than Encode could make of a bundle within the limits:
+// two for each member, what its header adds, and one for each segment.
+func (l Limits) maxFrames() int64 { return 3*int64(l.MaxMembers) + l.MaxTotal/segment + 2 }
+
 // tally counts a bundle's members against the limits as they come.
 type tally struct {
 	Limits

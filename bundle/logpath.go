@@ -19,30 +19,31 @@ func checkMemberPath(path string) error {
 
 // parseCheckpointPath recognises the files of checkpoints by the names that the
 // Delta protocol gives them ("Checkpoints", "Sidecar Files"), and says of which
-// version; 0 for a sidecar, which tells none.
+// version; 0 for a sidecar, which tells none. FORMAT.md P6 has it as one pattern.
 func parseCheckpointPath(path string) (version int64, ok bool) {
 	if name, ok := strings.CutPrefix(path, sidecarDir); ok {
-		return 0, isLogName(name) && strings.HasSuffix(name, ".parquet")
+		id, isParquet := strings.CutSuffix(name, ".parquet")
+		return 0, isParquet && len(name) <= maxElement && isLogID(id)
 	}
 	name, ok := strings.CutPrefix(path, logDir+"/")
-	if !ok || !isLogName(name) {
-		return 0, false
-	}
-	number, rest, ok := strings.Cut(name, ".checkpoint.")
-	if !ok || len(number) != 20 || strings.Trim(number, "0123456789") != "" {
+	number, rest, found := strings.Cut(name, ".checkpoint.")
+	if !ok || !found || len(name) > maxElement || len(number) != 20 || strings.Trim(number, "0123456789") != "" {
 		return 0, false
 	}
 	version, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return 0, false
 	}
-	id, isJSON := strings.CutSuffix(rest, ".json")
-	return version, isJSON && id != "" || rest == "parquet" || strings.HasSuffix(rest, ".parquet")
+	id, isParquet := strings.CutSuffix(rest, ".parquet")
+	if !isParquet {
+		id, ok = strings.CutSuffix(rest, ".json")
+	}
+	return version, rest == "parquet" || ok && isLogID(id)
 }
 
-// isLogName allows the characters that names in a log are made of: letters,
-// digits, points and hyphens, so that none is hidden, a temporary or a path.
-func isLogName(name string) bool {
-	return name != "" && name[0] != '.' && len(name) <= maxElement &&
-		strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
+// isLogID allows the characters that names in a log are made of: letters, digits,
+// points and hyphens, so that none is hidden, a temporary or a path.
+func isLogID(id string) bool {
+	return id != "" && id[0] != '.' &&
+		strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }

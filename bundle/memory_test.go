@@ -2,8 +2,10 @@ package bundle
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,4 +110,47 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// A description of things that would each take much more memory than its text is
+// refused before that.
+func TestMemoryOfManyThings(t *testing.T) {
+	const size = 2 << 20
+	var names strings.Builder
+	for i := 0; names.Len() < size; i++ {
+		fmt.Fprintf(&names, `,"%x":""`, i)
+	}
+	parts := map[string]func(raw []byte) error{
+		"bundle": func(raw []byte) error { _, err := parseManifest(raw); return err },
+		"base":   func(raw []byte) error { _, err := parseBase(raw); return err },
+		"part":   func(raw []byte) error { _, err := parsePart(raw, ""); return err },
+	}
+	for name, tc := range map[string]struct{ object, begin, many, end string }{
+		"versions":   {"bundle", `"versions":[{}`, `,{}`, `]`},
+		"files":      {"bundle", `"versions":[{"files":[{}`, `,{}`, `]}]`},
+		"parts":      {"bundle", `"parts":[{}`, `,{}`, `]`},
+		"absent":     {"bundle", `"versions":[{"absent":[""`, `,""`, `]}]`},
+		"metadata":   {"bundle", `"versions":[{"metadata":{"x":""`, names.String(), `}}]`},
+		"names":      {"bundle", `"versions":[],"later":{"x":""`, names.String(), `}`},
+		"of a base":  {"base", `"files":[{}`, `,{}`, `]`},
+		"checkpoint": {"base", `"checkpoint":[{}`, `,{}`, `]`},
+		"of a part":  {"part", `"files":[{}`, `,{}`, `]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := []byte(`{"format":1,` + tc.begin + strings.Repeat(tc.many, max(1, size/len(tc.many))) + tc.end + `}`)
+			var err error
+			grown := heapGrowth(func() { err = parts[tc.object](raw) })
+			require.ErrorIs(t, err, ErrCorrupt)
+			t.Logf("heap grew by %d KiB: %.80v", grown>>10, err)
+			assert.Less(t, grown, int64(20*len(raw)))
+		})
+	}
+}
+
+// What could not be read is not written.
+func TestNoDescriptionBeyondTheBounds(t *testing.T) {
+	p := newCodec(t, Limits{}).packer(t.Context(), io.Discard, nil)
+	defer p.frames.abandon()
+	err := p.last("", []byte(`{"absent":[0`+strings.Repeat(",0", maxList)+`]}`), modified)
+	require.ErrorIs(t, err, ErrTooLarge)
 }

@@ -3,38 +3,102 @@ package bundle
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
 )
 
-// checkNames refuses, in raw, which is valid JSON, objects that two readers could
+// Bounds on what a JSON object holds, FORMAT.md M1 and L2: nothing that a writer
+// can need comes near them.
+const (
+	// maxDepth is how deep arrays and objects may nest.
+	maxDepth = 64
+	// maxNames is how many names an object may have.
+	maxNames = 1 << 16
+	// maxList is how many names the metadata of all versions may have, and how many
+	// paths may be absent.
+	maxList = 1 << 20
+	// minFile and minPart are fewer bytes than an entry takes that has what it must.
+	minFile = int(minEntry)
+	minPart = len(`{"name":"","size":1}`) + partNameLength
+)
+
+// checkObject refuses, in raw, which is valid JSON, objects that two readers could
 // understand differently: with one name twice, or, since encoding/json ignores
-// case, with a name that is not all lower case. Keys of metadata are free.
-func checkNames(raw []byte) error {
-	w := walker{raw: raw}
-	return w.names(false)
+// case, with a name that is not all lower case. Keys of metadata are free. It also
+// refuses times in another form than FORMAT.md has, and what is beyond the bounds.
+func checkObject(raw []byte) error {
+	w := walker{raw: raw, counts: make(map[string]int)}
+	return w.value(nil, false)
 }
 
 // walker goes through valid JSON once. A manifest may have many MB, and
 // encoding/json takes several times as long to name its tokens as to parse it.
 type walker struct {
-	raw  []byte
-	at   int
-	seen [][]byte // names of the objects that are open, outermost first
+	raw    []byte
+	at     int
+	depth  int
+	seen   [][]byte       // names of the objects that are open, outermost first
+	counts map[string]int // of elements so far, by the name of their arrays, where that is bounded
 }
 
-// names checks the value at w.at and goes behind it.
-func (w *walker) names(free bool) error {
-	switch w.space(); w.raw[w.at] {
-	case '{':
-		return w.object(free)
-	case '[':
-		return w.elements(func() error { return w.names(free) })
-	default:
+// value checks the value at w.at, which has this name, and goes behind it.
+func (w *walker) value(name []byte, free bool) error {
+	w.space()
+	c := w.raw[w.at]
+	if c != '{' && c != '[' {
 		w.skip()
 		return nil
 	}
+	if w.depth++; w.depth > maxDepth {
+		return corruptf("nested deeper than %d", maxDepth)
+	}
+	var err error
+	if c == '{' {
+		err = w.object(free)
+	} else {
+		err = w.array(string(name), free)
+	}
+	w.depth--
+	return err
+}
+
+func (w *walker) array(name string, free bool) error {
+	return w.elements(func() error {
+		if err := w.count(name); err != nil {
+			return err
+		}
+		return w.value(nil, free)
+	})
+}
+
+// count counts one more element of the arrays of this name.
+func (w *walker) count(list string) error {
+	limit, bounded := w.limit(list)
+	if !bounded {
+		return nil
+	}
+	if w.counts[list]++; w.counts[list] > limit {
+		return fmt.Errorf("%s: more than %d: %w: %w", list, limit, ErrTooLarge, ErrCorrupt)
+	}
+	return nil
+}
+
+// limit is how many elements arrays of this name have at most, where they take
+// memory.
+func (w *walker) limit(list string) (n int, bounded bool) {
+	switch list {
+	case "versions":
+		return MaxVersions, true
+	case "files", "checkpoint":
+		return len(w.raw) / minFile, true
+	case "parts":
+		return len(w.raw) / minPart, true
+	case "absent", "metadata":
+		return maxList, true
+	}
+	return 0, false
 }
 
 func (w *walker) object(free bool) error {
@@ -47,6 +111,9 @@ func (w *walker) object(free bool) error {
 		if many[string(name)] || contains(w.seen[outer:], name) {
 			return corruptf("name %.80q stands twice in an object", name)
 		}
+		if len(many)+len(w.seen)-outer == maxNames {
+			return fmt.Errorf("object of more than %d names: %w: %w", maxNames, ErrTooLarge, ErrCorrupt)
+		}
 		if w.seen = append(w.seen, name); len(w.seen)-outer > 16 {
 			if many == nil {
 				many = make(map[string]bool)
@@ -56,10 +123,37 @@ func (w *walker) object(free bool) error {
 			}
 			w.seen = w.seen[:outer]
 		}
-		return w.names(free || string(name) == "metadata")
+		return w.member(name, free)
 	})
 	w.seen = w.seen[:outer]
 	return err
+}
+
+// member checks the value of a name, which stands at w.at.
+func (w *walker) member(name []byte, free bool) error {
+	if free {
+		if err := w.count("metadata"); err != nil {
+			return err
+		}
+	}
+	begin := w.at
+	if err := w.value(name, free || string(name) == "metadata"); err != nil {
+		return err
+	}
+	if value := w.raw[begin:w.at]; !free && string(name) == "modified" && value[0] == '"' {
+		return checkTime(value)
+	}
+	return nil
+}
+
+// checkTime narrows the times of RFC 3339 to those of FORMAT.md: a string that is one
+// ends in Z and has nine digits of a fraction at most, which encoding/json would
+// not mind.
+func checkTime(text []byte) error {
+	if len(text) > len(`"2006-01-02T15:04:05.123456789Z"`) || !bytes.HasSuffix(text, []byte(`Z"`)) {
+		return corruptf("time %.80s", text)
+	}
+	return nil
 }
 
 func contains(names [][]byte, name []byte) bool {

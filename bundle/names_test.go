@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCheckNames(t *testing.T) {
+func TestCheckObject(t *testing.T) {
 	many := func(last string) string {
 		var b strings.Builder
 		for i := range 100 {
@@ -28,7 +28,7 @@ func TestCheckNames(t *testing.T) {
 		many(`"n100":1`): true, many(`"n3":1`): false, many(`"n99":1`): false, many(`"x":{"n3":1}`): true,
 	} {
 		require.True(t, json.Valid([]byte(raw)), raw)
-		err := checkNames([]byte(raw))
+		err := checkObject([]byte(raw))
 		if ok {
 			assert.NoError(t, err, raw)
 		} else {
@@ -51,6 +51,29 @@ func TestCheckEscapes(t *testing.T) {
 	}
 }
 
+func TestCheckObjectCounts(t *testing.T) {
+	names := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"%x":0,`, i)
+		}
+		return `{"later":{` + b.String() + `"last":0}}`
+	}
+	files := func(n int) string { // of 96 bytes each
+		one := `{"a":"` + strings.Repeat("x", minFile-len(`{"a":""},`)) + `"}`
+		return `{"files":[` + strings.Repeat(one+",", n-1) + one + `]}`
+	}
+	for raw, want := range map[string]error{
+		names(maxNames - 1): nil, names(maxNames): ErrTooLarge, files(2): nil, files(1000): nil, strings.Replace(files(1000), "x", "", 20): ErrTooLarge,
+		`{"files":[],"later":{"files":[0,0]}}`: ErrTooLarge, `{"later":[` + strings.Repeat("0,", 9999) + `0]}`: nil, `{"parts":[{}]}`: ErrTooLarge,
+		`{"modified":"2026-01-01T00:00:00Z","metadata":{"modified":"now"}}`: nil, `{"modified":"2026-01-01T00:00:00+00:00"}`: ErrCorrupt, `{"modified":null}`: nil, `{"modified":""}`: ErrCorrupt,
+		strings.Repeat(`{"a":`, maxDepth) + `0` + strings.Repeat(`}`, maxDepth): nil, strings.Repeat(`{"a":`, maxDepth+1) + `0` + strings.Repeat(`}`, maxDepth+1): ErrCorrupt,
+	} {
+		require.True(t, json.Valid([]byte(raw)))
+		assert.ErrorIs(t, checkObject([]byte(raw)), want, "%.80s", raw)
+	}
+}
+
 // FuzzCheckNames compares with the tokens of encoding/json.
 func FuzzCheckNames(f *testing.F) {
 	for _, s := range []string{`{"a":{"b":[1,"x",{}]},"a":1}`, `{"metadata":{"A":"\ud800"}}`, ` [ 1 , -2e3,{ "A" :null } ] `, "1E0700"} {
@@ -63,7 +86,11 @@ func FuzzCheckNames(f *testing.F) {
 		dec := json.NewDecoder(bytes.NewReader(raw))
 		dec.UseNumber() // a number may be larger than any float64
 		want := tokenNames(dec, false)
-		assert.Equal(t, want, checkNames(raw) == nil)
+		if err := checkObject(raw); !want {
+			assert.ErrorIs(t, err, ErrCorrupt)
+		} else if err != nil {
+			assert.NotRegexp(t, "lower case|stands twice", err.Error())
+		}
 	})
 }
 

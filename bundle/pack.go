@@ -143,6 +143,9 @@ func (p *packer) last(path string, raw []byte, modified time.Time) error {
 	if int64(len(raw)) > p.MaxManifest {
 		return fmt.Errorf("manifest of %d bytes, limit is %d: %w", len(raw), p.MaxManifest, ErrTooLarge)
 	}
+	if err := checkObject(raw); err != nil { // it could not be read
+		return err
+	}
 	f := p.frames
 	if err := f.cut(); err != nil {
 		return err

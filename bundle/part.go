@@ -119,15 +119,7 @@ func (c *Codec) DecodePart(ctx context.Context, r io.Reader, put PutFunc) (Part,
 
 // ReadPart is ReadManifest for a part.
 func (c *Codec) ReadPart(ctx context.Context, size int64, open RangeFunc) (Part, error) {
-	raw, path, err := c.readLast(ctx, size, open)
-	if err != nil {
-		return Part{}, err
-	}
-	p, err := parsePart(raw, path)
-	if err != nil {
-		return Part{}, inMember(path, err)
-	}
-	return p, nil
+	return readLast(ctx, c, size, open, parsePart)
 }
 
 // partOrder knows which members of a part may stand where.
@@ -148,6 +140,9 @@ func parsePart(raw []byte, path string) (Part, error) {
 		return Part{}, err
 	}
 	if err := p.check(); err != nil {
+		return Part{}, err
+	}
+	if err := checkDigests(p.Files...); err != nil {
 		return Part{}, err
 	}
 	if path != p.path() {
@@ -215,9 +210,13 @@ func (m Manifest) checkParts() error {
 	files := map[string][]File{}
 	for _, v := range m.Versions {
 		for _, f := range v.Files {
-			if f.Part != "" {
-				files[f.Part] = append(files[f.Part], f)
+			if f.Part == "" {
+				continue
 			}
+			if err := f.checkDigest(); err != nil {
+				return err
+			}
+			files[f.Part] = append(files[f.Part], f)
 		}
 		if err := v.Commit.checkHere(); err != nil {
 			return err

@@ -110,7 +110,7 @@ func TestLimitsCountParts(t *testing.T) {
 }
 
 func TestIndexKnowsParts(t *testing.T) {
-	e := IndexEntry{File: File{Path: "a", Kind: KindData, Part: PartName(nil)}, Version: 3}
+	e := IndexEntry{File: File{Path: "a", Kind: KindData, SHA256: digestOf(nil), Part: PartName(nil)}, Version: 3}
 	here := IndexEntry{File: File{Path: "z", Kind: KindData}, Version: 3}
 	base := IndexEntry{File: File{Path: "a", Kind: KindData}, Version: 3, InBase: true}
 	assert.Negative(t, here.Compare(e))
@@ -197,6 +197,13 @@ func partRecipes(all map[string]recipe) {
 	all["m10-commit"] = badDivision("a commit in a part", func(f *forgery) { f.version(0)["commit"].(map[string]any)["part"] = f.part()["name"] })
 	all["m10-both"] = badDivision("a file that lies in a part, and in the bundle too", func(f *forgery) { f.members = append(forge().members[:1:1], f.members...) })
 
+	for name, digest := range map[string]any{"null": nil, "zero": Digest{}} {
+		all["m4-part-digest-"+name] = bad("M4", "corrupt", "a file in a part whose digest is "+name, func(f *forgery) {
+			inPart(f)
+			a := File{Path: "a", Size: int64(f.file(0)["size"].(int))}
+			f.file(0)["sha256"], f.file(0)["part"], f.part()["name"] = digest, PartName([]File{a}), PartName([]File{a})
+		})
+	}
 	all["r1-no-files"] = badPart("R1", "corrupt", "no files", func(f *forgery) {
 		f.manifest["files"] = []any{}
 		f.members = f.members[2:]

@@ -81,7 +81,7 @@ func checkElement(path, element string) error {
 // after a colon (Windows), invisible characters (HFS+).
 func isReserved(element string) bool {
 	element = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) {
+		if unicode.Is(invisible, r) {
 			return -1
 		}
 		return r
@@ -89,6 +89,21 @@ func isReserved(element string) bool {
 	element, _, _ = strings.Cut(element, ":")
 	element = strings.TrimRight(element, ". ")
 	return strings.EqualFold(element, logDir) || strings.EqualFold(element, sluiceDir)
+}
+
+// invisible is Unicode's class Cf as of version 15.0, which FORMAT.md pins: what is a
+// good bundle does not depend on the tables of a Go release.
+var invisible = &unicode.RangeTable{
+	LatinOffset: 1,
+	R16: []unicode.Range16{
+		{0x00ad, 0x00ad, 1}, {0x0600, 0x0605, 1}, {0x061c, 0x061c, 1}, {0x06dd, 0x06dd, 1}, {0x070f, 0x070f, 1}, {0x0890, 0x0891, 1},
+		{0x08e2, 0x08e2, 1}, {0x180e, 0x180e, 1}, {0x200b, 0x200f, 1}, {0x202a, 0x202e, 1}, {0x2060, 0x2064, 1}, {0x2066, 0x206f, 1},
+		{0xfeff, 0xfeff, 1}, {0xfff9, 0xfffb, 1},
+	},
+	R32: []unicode.Range32{
+		{0x110bd, 0x110bd, 1}, {0x110cd, 0x110cd, 1}, {0x13430, 0x1343f, 1}, {0x1bca0, 0x1bca3, 1}, {0x1d173, 0x1d17a, 1},
+		{0xe0001, 0xe0001, 1}, {0xe0020, 0xe007f, 1},
+	},
 }
 
 func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }

@@ -2,9 +2,13 @@ package bundle
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -114,4 +118,63 @@ func TestDigest(t *testing.T) {
 		assert.ErrorIs(t, json.Unmarshal([]byte(`"`+bad+`"`), &got), ErrCorrupt)
 		assert.Zero(t, got)
 	}
+}
+
+// What FORMAT.md pins is Unicode's class of that version, and its text names it.
+func TestInvisibleCharacters(t *testing.T) {
+	if unicode.Version == "15.0.0" {
+		for r := range rune(unicode.MaxRune + 1) {
+			if unicode.Is(unicode.Cf, r) != unicode.Is(invisible, r) {
+				require.Fail(t, fmt.Sprintf("%U", r))
+			}
+		}
+	}
+	text, err := os.ReadFile("FORMAT.md")
+	require.NoError(t, err)
+	var list []string
+	add := func(lo, hi uint32) {
+		one := fmt.Sprintf("%04X", lo)
+		if hi > lo {
+			one += fmt.Sprintf("-%04X", hi)
+		}
+		list = append(list, one)
+	}
+	for _, r := range invisible.R16 {
+		add(uint32(r.Lo), uint32(r.Hi))
+	}
+	for _, r := range invisible.R32 {
+		add(r.Lo, r.Hi)
+	}
+	assert.Contains(t, strings.Join(strings.Fields(string(text)), " "), "U+"+strings.Join(list, ", ")+".")
+}
+
+// The pattern of FORMAT.md and the code agree.
+func TestCheckpointNames(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	require.NoError(t, err)
+	m := regexp.MustCompile("`(_delta_log/\\(.*)`, where `ID` is `(.*)`\\.").FindStringSubmatch(string(text))
+	require.NotNil(t, m)
+	pattern := regexp.MustCompile("^(" + strings.ReplaceAll(m[1], "ID", m[2]) + ")$")
+	const six = "_delta_log/00000000000000000006.checkpoint"
+	for name, good := range map[string]bool{
+		six + ".parquet": true, six + ".0000000001.0000000002.parquet": true, six + ".80a083e8-7026.json": true, six + ".80a083e8-7026.parquet": true,
+		six + ".x.checkpoint.parquet": true, six + "._.parquet": true, six + ".a..json": true, six + ".parquet.parquet": true, six + ".json.json": true,
+		"_delta_log/_sidecars/a.parquet": true, "_delta_log/_sidecars/-a.b_.parquet": true,
+		six + "..parquet": false, six + "...parquet": false, six + "..json": false, six + ".json": false, six: false, six + ".": false, six + ".x": false, six + ".parquet.crc": false,
+		six + ".a/b.parquet": false, six + ".é.parquet": false, six + ".a b.json": false, six + ".parquet\n": false,
+		"_delta_log/6.checkpoint.parquet": false, "_delta_log/0000000000000000000x.checkpoint.parquet": false, "x/" + six[11:] + ".parquet": false,
+		"_delta_log/_sidecars/.parquet": false, "_delta_log/_sidecars/.a.parquet": false, "_delta_log/_sidecars/a.json": false, "_delta_log/_sidecars/a.parquet.crc": false, "_delta_log/_sidecars/a/b.parquet": false,
+	} {
+		_, ok := parseCheckpointPath(name)
+		assert.Equal(t, good, ok, name)
+		assert.Equal(t, good, pattern.MatchString(name), name)
+	}
+	for n, good := range map[int]bool{255: true, 256: false} {
+		_, ok := parseCheckpointPath(sidecarDir + strings.Repeat("a", n-len(".parquet")) + ".parquet")
+		assert.Equal(t, good, ok)
+		_, ok = parseCheckpointPath(six + "." + strings.Repeat("a", n-len(six[11:]+"..json")) + ".json")
+		assert.Equal(t, good, ok)
+	}
+	_, ok := parseCheckpointPath("_delta_log/09223372036854775808.checkpoint.parquet")
+	assert.False(t, ok, "2^63")
 }

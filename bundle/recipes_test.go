@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,9 +145,9 @@ func archiveRecipes(all map[string]recipe) {
 	})
 	for name, typ := range map[string]byte{
 		"hardlink": tar.TypeLink, "symlink": tar.TypeSymlink, "char-device": tar.TypeChar, "block-device": tar.TypeBlock,
-		"folder": tar.TypeDir, "fifo": tar.TypeFifo, "sparse": tar.TypeGNUSparse, "contiguous": tar.TypeCont, "unknown": 'V',
+		"folder": tar.TypeDir, "fifo": tar.TypeFifo, "sparse": tar.TypeGNUSparse, "contiguous": tar.TypeCont, "unknown": 'V', "nul": 0,
 	} {
-		all["t2-"+name] = patched("T2", "corrupt", "a member of type "+string(typ), func(b []byte) { b[156] = typ })
+		all["t2-"+name] = patched("T2", "corrupt", fmt.Sprintf("a member of type %q", typ), func(b []byte) { b[156] = typ })
 	}
 	all["t2-global-header"] = bad("T2", "corrupt", "a global pax header", func(f *forgery) {
 		global := forged{&tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "z"}}, nil}
@@ -167,6 +169,37 @@ func archiveRecipes(all map[string]recipe) {
 	}
 	all["t3-link-name"] = patched("T3", "corrupt", "a regular file with the name of a link", func(b []byte) { copy(b[157:], "/etc/passwd") })
 	all["t3-device"] = patched("T3", "corrupt", "a regular file with a device number", func(b []byte) { copy(b[329:], "0000001\x00") })
+	for name, patch := range map[string]func(b []byte){
+		"behind-name":   func(b []byte) { copy(b[2:], "hidden") },
+		"prefix":        func(b []byte) { copy(b[345:], "..") },
+		"behind-prefix": func(b []byte) { copy(b[500:], "hidden") },
+		"spaces":        func(b []byte) { copy(b[124:136], "         14 ") },
+		"type-bits":     func(b []byte) { copy(b[100:108], "0100644\x00") },
+	} {
+		all["t3-"+name] = patched("T3", "corrupt", "a header of other bytes: "+name, patch)
+	}
+	all["t3-padding"] = bad("T3", "corrupt", "a byte behind a content that is not zero", func(f *forgery) {
+		f.pack = func(t testing.TB, archive []byte) []byte {
+			archive[4*blockSize-1] = 1
+			return packed(t, archive)
+		}
+	})
+	when, plain := "mtime="+paxTime(modified), appendHeader(nil, "a", int64(len("content of a")), modified)[2*blockSize:]
+	for name, headers := range map[string][][]byte{
+		"two-headers":  {paxHeader("path=z"), paxHeader(when)},
+		"key-twice":    {paxHeader("path=z", "path=a", when)},
+		"time-twice":   {paxHeader("mtime=1", when)},
+		"empty-path":   {paxHeader(when, "path=")},
+		"needless":     {paxHeader(when, "path=a")},
+		"plus":         {paxHeader("mtime=+" + paxTime(modified))},
+		"digits":       {paxHeader(when + "1")},
+		"zeros":        {paxHeader("mtime=0" + paxTime(modified))},
+		"no-records":   {paxHeader()},
+		"behind":       {append(paxHeader(when)[:2*blockSize-1], 'x')},
+		"of-who-packs": {owned(paxHeader(when))},
+	} {
+		all["t4-"+name] = headed("T4", "corrupt", "an extended header of other bytes: "+name, slices.Concat(slices.Concat(headers...), plain))
+	}
 	all["t4-xattr"] = bad("T4", "corrupt", "an extended attribute", func(f *forgery) {
 		f.members[0].hdr.PAXRecords = map[string]string{"SCHILY.xattr.user.x": "1"}
 	})
@@ -199,11 +232,7 @@ func archiveRecipes(all map[string]recipe) {
 	all["t6-commit-twice"] = bad("T6", "corrupt", "the same commit again", func(f *forgery) { f.addVersion(0, nil) })
 	all["t7-file-time"] = bad("T7", "corrupt", "a file with another time than its version", func(f *forgery) { f.members[0].hdr.ModTime = modified.Add(1) })
 	all["t7-manifest-time"] = bad("T7", "corrupt", "the manifest with another time than the last version", func(f *forgery) { f.members[3].hdr.ModTime = modified.Truncate(time.Second) })
-	all["l1-member"] = bad("L1", "too large", "a member of 10^12 bytes, so it says", func(f *forgery) {
-		f.pack = func(t testing.TB, archive []byte) []byte {
-			return packed(t, replacePax(archive, "size=1000000000000\n"))
-		}
-	})
+	all["l1-member"] = headed("L1", "too large", "a member of 10^12 bytes, so it says", appendHeader(nil, "a", 1e12, modified))
 	all["l1-manifest"] = bad("L1", "too large", "a manifest of 10^9 bytes, so it says", func(f *forgery) {
 		f.pack = func(t testing.TB, archive []byte) []byte {
 			patchHeader(archive, bytes.LastIndex(archive, []byte(".sluice/version")), func(b []byte) { copy(b[124:136], "07346545000\x00") })
@@ -221,6 +250,33 @@ func patched(rule, expect, comment string, patch func(b []byte)) recipe {
 			return packed(t, archive)
 		}
 	})
+}
+
+// headed puts other headers before the first member's content.
+func headed(rule, expect, comment string, headers []byte) recipe {
+	return bad(rule, expect, comment, func(f *forgery) {
+		f.pack = func(t testing.TB, archive []byte) []byte {
+			return packed(t, append(headers, archive[3*blockSize:]...))
+		}
+	})
+}
+
+// paxHeader is an extended header for file a with these records.
+func paxHeader(records ...string) []byte {
+	b := make([]byte, blockSize)
+	for _, r := range records {
+		key, value, _ := strings.Cut(r, "=")
+		b = appendRecord(b, key, value)
+	}
+	n := len(b) - blockSize
+	fillHeader(b[:blockSize], "PaxHeaders.0/a", 0, int64(n), 0, 'x')
+	return append(b, make([]byte, -n&(blockSize-1))...)
+}
+
+// owned names an owner in a header.
+func owned(headers []byte) []byte {
+	patchHeader(headers, 0, func(b []byte) { copy(b[265:], "mallory") })
+	return headers
 }
 
 // replacePax replaces the records of the first member's pax header.
@@ -257,6 +313,7 @@ func pathRecipes(all map[string]recipe) {
 		"p4-log-case":       {"P4", "_DELTA_Log/x"},
 		"p4-log-dot":        {"P4", "_delta_log. ./x"},
 		"p4-log-stream":     {"P4", "_delta_log::$INDEX_ALLOCATION/x"},
+		"p4-log-tag":        {"P4", "_delta\U000e0041_log/x"},
 		"p4-log-invisible":  {"P4", "_delta\u200c_log/x"},
 		"p4-commit-short":   {"P4", "_delta_log/0.json"},
 		"p4-sluice":         {"P4", ".sluice/init.json"},
@@ -299,6 +356,14 @@ func manifestRecipes(all map[string]recipe) {
 			return strings.Replace(s, `"writer":{`, `"writer":{"host":"`+half+`"`, 1)
 		})
 	}
+	all["m1-deep"] = edited("M1", "corrupt", "arrays that nest 64 deep in the object", func(s string) string {
+		return strings.Replace(s, `{`, `{"later":`+strings.Repeat("[", maxDepth)+strings.Repeat("]", maxDepth)+`,`, 1)
+	})
+	many := func(n int, one string) string { return strings.Repeat(one+",", n-1) + one }
+	all["l2-versions"] = text("L2", "too large", "4,097 versions", `{"format":1,"versions":[`+many(MaxVersions+1, "{}")+`]}`)
+	all["l2-absent"] = text("L2", "too large", "1,048,577 absent paths", `{"format":1,"versions":[{"absent":[`+many(maxList+1, `""`)+`]}]}`)
+	all["l2-files"] = text("L2", "too large", "more files than there is room for", `{"format":1,"versions":[{"files":[`+many(10000, "{}")+`]}]}`)
+	all["l2-parts"] = text("L2", "too large", "more parts than there is room for", `{"format":1,"parts":[`+many(10000, "{}")+`]}`)
 	all["m4-exponent"] = edited("M4", "corrupt", "a whole number with an exponent", func(s string) string { return strings.Replace(s, `"size":12`, `"size":12e0`, 1) })
 	all["m2-newer"] = bad("M2", "unsupported", "format 2", func(f *forgery) { f.manifest["format"] = 2 })
 	all["m2-newer-and-odd"] = text("M2", "unsupported", "format 7, of which nothing else is known", `{"format":7,"versions":"elsewhere","Odd":1}`)
@@ -321,6 +386,12 @@ func manifestRecipes(all map[string]recipe) {
 	all["m4-digest-case"] = bad("M4", "corrupt", "a digest in upper case", func(f *forgery) { f.file(0)["sha256"] = strings.ToUpper(digestOf([]byte("content of a")).String()) })
 	all["m4-no-digest"] = bad("M4", "corrupt", "no digest", func(f *forgery) { delete(f.file(0), "sha256") })
 	all["m4-metadata"] = bad("M4", "corrupt", "metadata that is no text", func(f *forgery) { f.version(0)["metadata"] = map[string]any{"k": 1} })
+	for name, text := range map[string]string{
+		"offset": "2026-03-04T06:06:07.123456789+01:00", "offset-zero": "2026-03-04T05:06:07.123456789+00:00",
+		"digits": "2026-03-04T05:06:07.1234567891Z", "year-0": "0000-03-04T05:06:07.123456789Z",
+	} {
+		all["m4-time-"+name] = bad("M4", "corrupt", "the time "+text, func(f *forgery) { f.version(0)["modified"] = text })
+	}
 	all["m5-kind"] = bad("M5", "unsupported", "a kind of later times", func(f *forgery) { f.file(0)["kind"] = "later" })
 	all["m5-no-kind"] = bad("M5", "unsupported", "no kind", func(f *forgery) { delete(f.file(0), "kind") })
 	all["m5-commit-kind"] = bad("M5", "corrupt", "a commit with a kind", func(f *forgery) { f.version(0)["commit"].(map[string]any)["kind"] = "data" })
@@ -380,6 +451,10 @@ func chainRecipes(all map[string]recipe) {
 		f.rename(0, "_delta_log/00000000000000000000.checkpoint.parquet")
 	})
 	all["p6-data"] = bad("P6", "corrupt", "a data file as a checkpoint", func(f *forgery) { f.file(0)["kind"] = "checkpoint" })
+	all["p6-no-name"] = bad("P6", "corrupt", "a checkpoint of an empty name", func(f *forgery) {
+		f.rename(0, "_delta_log/00000000000000000000.checkpoint..parquet")
+		f.file(0)["kind"] = "checkpoint"
+	})
 	all["p6-hidden"] = bad("P6", "corrupt", "a hidden file of a checkpoint", func(f *forgery) {
 		f.rename(0, "_delta_log/_sidecars/.x.parquet")
 		f.file(0)["kind"] = "checkpoint"

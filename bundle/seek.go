@@ -1,7 +1,12 @@
 package bundle
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"sort"
 )
 
@@ -48,6 +53,8 @@ const (
 	seekHeaderSize = 8
 	seekEntrySize  = 8
 	seekFooterSize = 9
+	// minSeekTable is a table of one frame.
+	minSeekTable = seekHeaderSize + seekEntrySize + seekFooterSize
 )
 
 // frame returns the skippable frame that holds the table.
@@ -63,4 +70,59 @@ func (t seekTable) frame() []byte {
 	b = le.AppendUint32(b, uint32(len(t)))
 	b = append(b, 0) // no checksums: each frame has its own
 	return le.AppendUint32(b, seekMagic)
+}
+
+// seekEnd is what the last bytes of a seek table say of it.
+type seekEnd struct {
+	frames int64 // how many it lists; 0 if it is no table
+	entry  int64 // how many bytes it has for each
+	last   int64 // how many the last one takes, packed
+}
+
+// parseSeekEnd reads the end of a tail of at least minSeekTable bytes.
+func parseSeekEnd(tail []byte) (e seekEnd) {
+	le, footer := binary.LittleEndian, tail[len(tail)-seekFooterSize:]
+	if le.Uint32(footer[5:]) != seekMagic {
+		return e
+	}
+	e.entry = seekEntrySize
+	if footer[4]&0x80 != 0 { // the table has checksums
+		e.entry += 4
+	}
+	e.frames = int64(le.Uint32(footer))
+	e.last = int64(le.Uint32(tail[int64(len(tail)-seekFooterSize)-e.entry:]))
+	return e
+}
+
+// size is how many bytes the table takes.
+func (e seekEnd) size() int64 { return seekHeaderSize + e.frames*e.entry + seekFooterSize }
+
+// lastFrame reads the last frame of an object of size bytes, with which r begins,
+// and the table behind it. The frames of the table must make up the object: else
+// something is there that it does not list, such as the mark of a later format,
+// or a frame that no reader of the whole object would see. It is no proof: a table
+// may lie about the length of a frame that is not read.
+func (e seekEnd) lastFrame(r io.Reader, size int64) ([]byte, error) {
+	var frame bytes.Buffer
+	if _, err := io.CopyN(&frame, r, e.last); err != nil {
+		return nil, err
+	}
+	le, table, entry := binary.LittleEndian, bufio.NewReader(r), make([]byte, e.entry)
+	if _, err := io.ReadFull(table, entry[:seekHeaderSize]); err != nil {
+		return nil, err
+	}
+	if le.Uint32(entry) != skippableMagic || int64(le.Uint32(entry[4:])) != e.size()-seekHeaderSize {
+		return nil, errors.New("seek table without its header")
+	}
+	sum := e.size()
+	for range e.frames {
+		if _, err := io.ReadFull(table, entry); err != nil {
+			return nil, err
+		}
+		sum += int64(le.Uint32(entry))
+	}
+	if sum != size {
+		return nil, fmt.Errorf("seek table that tells of %d bytes, not of %d", sum, size)
+	}
+	return frame.Bytes(), nil
 }
