@@ -221,8 +221,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // temporary files, since they are as large as the live set.
 type baseDraft struct {
 	base              bundle.Base
-	checkpoint, index temporary
-	carried           int64 // bytes of base.Files
+	checkpoint, index temporary // the former empty if the table has one
+	carried           int64     // bytes of base.Files
 
 	// What no bundle has, be it in parts or in the base:
 	files   int
@@ -234,11 +234,11 @@ type baseDraft struct {
 // opener opens the members of the base, those that lie in the table by way of table.
 func (d *baseDraft) opener(table bundle.OpenFunc) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-		switch path {
-		case bundle.IndexPath(d.base.Version):
+		switch {
+		case path == bundle.IndexPath(d.base.Version):
 			r, size := d.index.open()
 			return r, size, nil
-		case d.base.Checkpoint[0].Path:
+		case path == d.base.Checkpoint[0].Path && d.checkpoint.file != nil:
 			r, size := d.checkpoint.open()
 			return r, size, nil
 		}

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -26,7 +27,7 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 		return err
 	}
 	found, err := table.Checkpoints(ctx, last)
-	if err != nil || len(found) == 0 || found[0].Version != last {
+	if err != nil || len(found) == 0 || found[0].Version != last || !canCarry(found[0].Files) {
 		return err
 	}
 	sizes := make([]int64, len(found[0].Files))
@@ -46,6 +47,11 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 		p.carry(path, bundle.KindCheckpoint, sizes[i])
 	}
 	return nil
+}
+
+// canCarry reports whether a bundle may hold files of a checkpoint by these names.
+func canCarry(files []string) bool {
+	return !slices.ContainsFunc(files, func(path string) bool { return !bundle.IsCheckpointPath(path) })
 }
 
 // newestCheckpoint asks the table once per push.
