@@ -36,3 +36,20 @@ func TestStatusMaxLag(t *testing.T) {
 	code, text = status("0s")
 	require.Zero(t, code, text)
 }
+
+// Bundles that are gone since they were pushed: the head alone must not call it safe.
+func TestStatusOfALostStore(t *testing.T) {
+	table, url := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	commit(t, table, "00000000000000000000.json", firstCommit)
+	sluice := func(args ...string) string {
+		var out, errOut bytes.Buffer
+		require.Zero(t, run(t.Context(), append(args, table, url), &out, &errOut), errOut.String())
+		return out.String()
+	}
+	sluice("push")
+	require.Contains(t, sluice("status"), "safe to vacuum and to clean up: version 0\n")
+	require.NoError(t, os.RemoveAll(filepath.Join(url, "backups/version-000000")))
+	text := sluice("status")
+	require.Contains(t, text, "local version 0, store version 0, 0 behind")
+	require.Contains(t, text, "safe to vacuum and to clean up: none; sluice verify tells what the store lacks\n")
+}
