@@ -36,7 +36,7 @@ func (s *session) takeNewestBase(ctx context.Context) error {
 		return err
 	}
 	if tip < pos.last {
-		return fmt.Errorf("%w: the table is at version %d, the store at %d: pull first", ErrGap, int64(tip), int64(pos.last))
+		return behindStore(pos, tip)
 	}
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err

@@ -85,6 +85,19 @@ func (e *Error) Unwrap() error { return e.Err }
 // errNotYet: nothing is missing, the store just ends below the version.
 var errNotYet = fmt.Errorf("%w: it was not pushed yet", ErrGap)
 
+// errBehind: nothing is missing from the store, the table lacks what it has.
+var errBehind error = behind{}
+
+type behind struct{}
+
+func (behind) Error() string { return "pull first" }
+func (behind) Unwrap() error { return ErrGap }
+
+// behindStore: the table has come to version tip only, where it must be at the end.
+func behindStore(pos *position, tip deltalog.Version) error {
+	return fmt.Errorf("the table is at version %d, the store at %d: %w", int64(tip), int64(pos.last), errBehind)
+}
+
 // hints say what to do next; the first that matches is taken.
 var hints = []struct {
 	class error
@@ -92,6 +105,7 @@ var hints = []struct {
 }{
 	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder; what an abandoned copy left above the end of the store, repair removes"},
 	{errNotYet, "ask for the newest version or one below it, or push first"},
+	{errBehind, "nothing was changed"},
 	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
