@@ -31,6 +31,9 @@ type plan struct {
 	// Known once it is uploaded:
 	stored *bundle.Manifest // as packed; nil if the store has it in some other form
 	packed int64            // bytes in the store
+
+	moved   []bundle.Version // by this push, if need be in several bundles
+	present int              // versions that were there already
 }
 
 // versionPlan is one version as its bundle will carry it.

@@ -251,6 +251,7 @@ func (p *position) advanceBy(done *plan) {
 func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltalog.Version) error {
 	up := newUploads(ctx, s.opts.Concurrency, s.opts.Memory, func(done *plan) {
 		pos.advanceBy(done)
+		s.recordPlan(done)
 		s.came(tipState{done.last(), done.versions[len(done.versions)-1].digest})
 		s.rememberFiles(done)
 	})
