@@ -111,6 +111,7 @@ var hints = []struct {
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
 	{ErrCorrupt, "nothing of it was applied"},
+	{ErrTooLarge, "write it in several commits; one that is there already a push leaves out once the table's log begins at a checkpoint above it, which records a gap"},
 	{ErrUnsupported, "a newer version of this program may read it"},
 	{ErrNoTable, "commit to the table before a push, init before a pull"},
 	{ErrConflict, "something else writes to this replica"},

@@ -207,7 +207,17 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 			return nil, fmt.Errorf("metadata hook: %w", err)
 		}
 	}
-	return p, nil
+	return p, s.checkFits(p)
+}
+
+// checkFits refuses what no bundle can hold before anything of it is sent, if the codec can
+// tell.
+func (s *session) checkFits(p *versionPlan) error {
+	codec, ok := s.opts.Codec.(interface{ Fits(bundle.Manifest) error })
+	if !ok {
+		return nil
+	}
+	return codec.Fits(bundle.Manifest{Versions: []bundle.Version{p.Version}})
 }
 
 // carry adds a file of size bytes.
