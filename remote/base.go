@@ -66,7 +66,7 @@ func (s *session) baseIfDue(ctx context.Context, pos *position, tip deltalog.Ver
 func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.Version) error {
 	table, ok := s.table.(StateReader)
 	if !ok {
-		return errors.Join(ErrReadOnly, errors.New("the table cannot tell its state"))
+		return fmt.Errorf("%w: the table cannot tell its state", ErrReadOnly)
 	}
 	if s.store.creator == nil {
 		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)

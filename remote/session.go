@@ -2,7 +2,7 @@ package remote
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -151,5 +151,5 @@ func (s *session) applier() (LogApplier, error) {
 	if a, ok := s.table.(LogApplier); ok {
 		return a, nil
 	}
-	return nil, errors.Join(ErrReadOnly, errors.New("the table cannot be written"))
+	return nil, fmt.Errorf("%w: the table cannot be written", ErrReadOnly)
 }
