@@ -386,3 +386,20 @@ func TestEncodeReaderWithoutProgress(t *testing.T) {
 type noProgress struct{}
 
 func (noProgress) Read([]byte) (int, error) { return 0, nil }
+
+// Fits never refuses what Encode takes, and is not far from it.
+func TestFits(t *testing.T) {
+	m, files := Manifest{Versions: []Version{{Version: 0, Modified: time.Unix(1, 0)}}}, tree{commitPath(0): []byte("{}")}
+	for i := range 1000 {
+		path := fmt.Sprintf("f%d", i)
+		files[path] = []byte("x")[:min(i, 1)] // one is empty
+		m.Versions[0].Files = append(m.Versions[0].Files, File{Path: path, Kind: KindData, Size: int64(min(i, 1))})
+	}
+	_, done := encode(t, m, files)
+	raw, err := marshal(done)
+	require.NoError(t, err)
+	size := int64(len(raw))
+	require.NoError(t, newCodec(t, Limits{MaxManifest: size}).Fits(m))
+	require.ErrorIs(t, newCodec(t, Limits{MaxManifest: size * 9 / 10}).Fits(m), ErrTooLarge)
+	require.ErrorIs(t, newCodec(t, Limits{MaxMembers: 1000}).Fits(m), ErrTooLarge)
+}

@@ -15,7 +15,7 @@ type Limits struct {
 	// manifest not. Default: 1,048,576.
 	MaxMembers int
 	// MaxManifest is the largest manifest in bytes. Default: 64 MiB, which is
-	// room for some 300,000 files. Manifest and names are held in memory, so it
+	// room for some 250,000 files. Manifest and names are held in memory, so it
 	// bounds what a hostile bundle can make Decode hold: a few times this.
 	MaxManifest int64
 }
@@ -69,6 +69,26 @@ type tally struct {
 func (l Limits) check(files []File) error {
 	t := tally{Limits: l}
 	for _, f := range files {
+		if err := t.add(f.Path, f.Size); err != nil {
+			return inMember(f.Path, err)
+		}
+	}
+	return nil
+}
+
+// minPlace is the fewest bytes that an entry of Encode has on top, if the file has a kind and
+// is not empty.
+const minPlace = int64(len(`"kind":"",`) + len(`,"place":{"offset":0,"length":1,"skip":0}`))
+
+// Fits returns an error wrapping [ErrTooLarge] if no bundle can hold the files of m, of which
+// it needs paths, kinds and sizes. Encode finds that too, at last when it comes to the
+// manifest: who reads or sends much before asks first.
+func (c *Codec) Fits(m Manifest) error {
+	t := tally{Limits: c.limits}
+	for _, f := range m.files() {
+		if f.Kind != "" && f.Size > 0 {
+			t.entries += minPlace + int64(len(f.Kind))
+		}
 		if err := t.add(f.Path, f.Size); err != nil {
 			return inMember(f.Path, err)
 		}

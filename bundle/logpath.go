@@ -17,6 +17,13 @@ func checkMemberPath(path string) error {
 	return CheckPath(path)
 }
 
+// IsCheckpointPath reports whether a file of a checkpoint that lies at path can be carried.
+// The names that the Delta protocol gives can; a sidecar may have another.
+func IsCheckpointPath(path string) bool {
+	_, ok := parseCheckpointPath(path)
+	return ok
+}
+
 // parseCheckpointPath recognises the files of checkpoints by the names that the
 // Delta protocol gives them ("Checkpoints", "Sidecar Files"), and says of which
 // version; 0 for a sidecar, which tells none. FORMAT.md P6 has it as one pattern.

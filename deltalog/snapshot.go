@@ -45,6 +45,8 @@ type Snapshot struct {
 	// Base is the version of the checkpoint that was read; nil if the state
 	// comes from the commits alone.
 	Base *Version
+	// BaseFiles are the paths of that checkpoint's files, as in Checkpoint.
+	BaseFiles []string
 
 	options      SnapshotOptions
 	state        *sorter

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +43,7 @@ func (b *builder) build(ctx context.Context, log LogFiles, from *Checkpoint) err
 			}
 			return err
 		}
-		b.s.Base = &from.Version
+		b.s.Base, b.s.BaseFiles = &from.Version, b.files(from)
 		next = from.Version + 1
 	}
 	err := eachCommit(ctx, log, next, b.s.Version, func(v Version, r io.Reader) error {
@@ -61,6 +62,16 @@ func (b *builder) build(ctx context.Context, log LogFiles, from *Checkpoint) err
 		}
 	}
 	return b.s.Protocol.Check()
+}
+
+// files returns the paths of a checkpoint's files, of which the sidecars are known by now.
+func (b *builder) files(of *Checkpoint) []string {
+	files := slices.Clone(of.Files)
+	for _, s := range b.sidecars {
+		files = append(files, s.path)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // complete refuses a state that no table can have.

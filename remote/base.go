@@ -36,7 +36,7 @@ func (s *session) takeNewestBase(ctx context.Context) error {
 		return err
 	}
 	if tip < pos.last {
-		return fmt.Errorf("%w: the table is at version %d, the store at %d: pull first", ErrGap, int64(tip), int64(pos.last))
+		return behindStore(pos, tip)
 	}
 	if err := s.checkHistory(ctx, pos, tip); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *session) baseIfDue(ctx context.Context, pos *position, tip deltalog.Ver
 func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.Version) error {
 	table, ok := s.table.(StateReader)
 	if !ok {
-		return errors.Join(ErrReadOnly, errors.New("the table cannot tell its state"))
+		return fmt.Errorf("%w: the table cannot tell its state", ErrReadOnly)
 	}
 	if s.store.creator == nil {
 		return fmt.Errorf("%w: the store cannot be written", ErrReadOnly)
@@ -221,8 +221,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // temporary files, since they are as large as the live set.
 type baseDraft struct {
 	base              bundle.Base
-	checkpoint, index temporary
-	carried           int64 // bytes of base.Files
+	checkpoint, index temporary // the former empty if the table has one
+	carried           int64     // bytes of base.Files
 
 	// What no bundle has, be it in parts or in the base:
 	files   int
@@ -234,11 +234,11 @@ type baseDraft struct {
 // opener opens the members of the base, those that lie in the table by way of table.
 func (d *baseDraft) opener(table bundle.OpenFunc) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
-		switch path {
-		case bundle.IndexPath(d.base.Version):
+		switch {
+		case path == bundle.IndexPath(d.base.Version):
 			r, size := d.index.open()
 			return r, size, nil
-		case d.base.Checkpoint[0].Path:
+		case path == d.base.Checkpoint[0].Path && d.checkpoint.file != nil:
 			r, size := d.checkpoint.open()
 			return r, size, nil
 		}

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"regexp"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -12,10 +11,6 @@ import (
 // smallCheckpoint is up to how many bytes a checkpoint is carried in any case;
 // beyond that only by a version whose own files are as large.
 const smallCheckpoint = 64 << 10
-
-// carriedName is how a file of a checkpoint is named that a bundle can carry
-// (bundle/FORMAT.md, P6). Engines name them so; Delta would take more.
-var carriedName = regexp.MustCompile(`^_delta_log/(_sidecars/[A-Za-z0-9_-][A-Za-z0-9._-]*\.parquet|[0-9]{20}\.checkpoint\.[A-Za-z0-9._-]+)$`)
 
 // planCheckpoint carries the checkpoint of the version before, if the source
 // has one: it mostly appears after that version was pushed. A checkpoint is no
@@ -36,8 +31,8 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 	if err != nil || len(found) == 0 || found[0].Version != last {
 		return err
 	}
-	if i := slices.IndexFunc(found[0].Files, func(p string) bool { return !carriedName.MatchString(p) }); i >= 0 {
-		s.log.Info("a bundle cannot carry this checkpoint", logVersion, last, logPath, found[0].Files[i])
+	if !canCarry(found[0].Files) {
+		s.log.Info("a bundle cannot carry this checkpoint", logVersion, last, "files", found[0].Files)
 		return nil
 	}
 	sizes := make([]int64, len(found[0].Files))
@@ -57,6 +52,11 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 		p.carry(path, bundle.KindCheckpoint, sizes[i])
 	}
 	return nil
+}
+
+// canCarry reports whether a bundle may hold files of a checkpoint by these names.
+func canCarry(files []string) bool {
+	return !slices.ContainsFunc(files, func(path string) bool { return !bundle.IsCheckpointPath(path) })
 }
 
 // newestCheckpoint asks the table once per push.

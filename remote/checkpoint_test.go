@@ -1,14 +1,21 @@
 package remote_test
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -108,6 +115,135 @@ func TestCheckpointOfOddNamesIsLeftOut(t *testing.T) {
 			require.FileExists(t, filepath.Join(replica, deltalog.Version(2).CommitPath()))
 			_, err := os.Stat(filepath.Join(replica, deltalog.LogDir, "_sidecars", name))
 			require.Equal(t, carried, err == nil, "%v", err)
+		})
+	}
+}
+
+// engineCheckpoint writes the checkpoint of a version as another program might: as ours, with
+// bytes that mean nothing before the footer.
+func (p *pond) engineCheckpoint(v deltalog.Version) []string {
+	p.t.Helper()
+	path := v.CheckpointPath()
+	_, err := openTable(p.t, p.dir).WriteCheckpoint(p.t.Context(), v, nil)
+	require.NoError(p.t, err)
+	b := readLocal(p.t, p.dir, path)
+	footer := len(b) - 8 - int(binary.LittleEndian.Uint32([]byte(b[len(b)-8:])))
+	p.write(path, b[:footer]+"by an engine"+b[footer:])
+	return []string{path}
+}
+
+// engineParts does that in two files, of which each has all.
+func (p *pond) engineParts(v deltalog.Version) []string {
+	p.t.Helper()
+	whole := p.engineCheckpoint(v)[0]
+	b := readLocal(p.t, p.dir, whole)
+	require.NoError(p.t, os.Remove(filepath.Join(p.dir, whole)))
+	parts := []string{logFile(v, "checkpoint.0000000001.0000000002.parquet"), logFile(v, "checkpoint.0000000002.0000000002.parquet")}
+	for _, path := range parts {
+		p.write(path, b)
+	}
+	return parts
+}
+
+func readLocal(t testing.TB, dir, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(path)))
+	require.NoError(t, err)
+	return string(b)
+}
+
+func logFile(v deltalog.Version, rest string) string {
+	return deltalog.LogDir + "/" + v.String() + "." + rest
+}
+
+// engineSidecar writes a checkpoint of V2 of a version of churn, with one sidecar.
+func (p *pond) engineSidecar(v deltalog.Version) []string {
+	p.t.Helper()
+	type file struct {
+		Path             string            `parquet:"path"`
+		PartitionValues  map[string]string `parquet:"partitionValues"`
+		Size             int64             `parquet:"size"`
+		ModificationTime int64             `parquet:"modificationTime"`
+		DataChange       bool              `parquet:"dataChange"`
+	}
+	type row struct {
+		Add *file `parquet:"add,optional"`
+	}
+	var rows []row
+	for path, content := range liveFiles(p.t.(*testing.T), p.dir, v) {
+		rows = append(rows, row{&file{Path: path, Size: int64(len(content)), ModificationTime: 1}})
+	}
+	var sidecar bytes.Buffer
+	require.NoError(p.t, parquet.Write(&sidecar, rows))
+	const name = "3a0e4727-de0d-41b6-81ef-5223cf40f025"
+	paths := []string{logFile(v, "checkpoint."+name+".json"), deltalog.LogDir + "/_sidecars/" + name + ".parquet"}
+	p.write(paths[1], sidecar.String())
+	var top strings.Builder
+	for _, a := range append(begin("churn"),
+		action{"checkpointMetadata": map[string]any{"version": v}},
+		action{"sidecar": map[string]any{"path": name + ".parquet", "sizeInBytes": sidecar.Len(), "modificationTime": 1}}) {
+		require.NoError(p.t, json.NewEncoder(&top).Encode(a))
+	}
+	p.write(paths[0], top.String())
+	p.write(deltalog.LastCheckpointPath, fmt.Sprintf(`{"version":%d,"size":%d}`, int64(v), len(rows)+4))
+	return paths
+}
+
+// H13: so does a base, whatever its files; who begins with the base has what only they have.
+func TestH13BaseCarriesTheCheckpointOfTheSource(t *testing.T) {
+	requireFiles := func(t *testing.T, source *pond, dir string, paths []string) {
+		t.Helper()
+		for _, path := range paths {
+			require.Equal(t, readLocal(t, source.dir, path), readLocal(t, dir, path), path)
+		}
+		require.Equal(t, liveFiles(t, source.dir, source.next-1), liveFiles(t, dir, source.next-1))
+	}
+	for name, write := range map[string]func(*pond, deltalog.Version) []string{
+		"one file": (*pond).engineCheckpoint, "parts": (*pond).engineParts, "a sidecar": (*pond).engineSidecar,
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(6, 3, 10)
+			files := write(source, 5)
+			source.mustPush(store)
+			_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+			require.NoError(t, err)
+			source.churn(2, 3, 10)
+			source.mustPush(store)
+			live, _ := initLive(t, store, remote.Options{})
+			requireFiles(t, source, live, files)
+
+			cleaned := storage.NewMemory()
+			source.dropBelow(5)
+			report := source.mustPush(cleaned)
+			require.Equal(t, deltalog.Version(5), *report.Base)
+			requireFiles(t, source, restored(t, cleaned), files)
+		})
+	}
+}
+
+// One that cannot be read, or that no bundle can carry, is no help: the base has one of ours.
+func TestBaseWithoutTheCheckpointOfTheSource(t *testing.T) {
+	for name, spoil := range map[string]func(*pond, []string){
+		"damaged": func(p *pond, files []string) { p.write(files[1], readLocal(p.t, p.dir, files[1])[1:]) },
+		"a name that no bundle can carry": func(p *pond, files []string) {
+			odd := deltalog.LogDir + "/_sidecars/odd name.parquet"
+			p.write(odd, readLocal(p.t, p.dir, files[1]))
+			p.write(files[0], strings.ReplaceAll(readLocal(p.t, p.dir, files[0]), filepath.Base(files[1]), "odd%20name.parquet"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(6, 3, 10)
+			spoil(source, source.engineSidecar(5))
+			source.mustPush(store)
+			_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+			require.NoError(t, err)
+			source.churn(1, 3, 10) // whose bundle does without, too
+			source.mustPush(store)
+			dir, _ := initLive(t, store, remote.Options{})
+			require.Equal(t, liveFiles(t, source.dir, 6), liveFiles(t, dir, 6))
+			require.FileExists(t, filepath.Join(dir, deltalog.Version(5).CheckpointPath()))
 		})
 	}
 }

@@ -67,10 +67,16 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 	return nil
 }
 
-// draftCheckpoint writes the checkpoint to a temporary file.
+// draftCheckpoint takes the checkpoint that the table has of that very version as it is,
+// since ours may lack what it has. Else it writes one to a temporary file.
 func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *deltalog.Snapshot) error {
-	path := fmt.Sprintf("%s/%s.checkpoint.parquet", deltalog.LogDir, deltalog.Version(d.base.Version))
-	d.base.Checkpoint = []bundle.File{{Path: path, Kind: bundle.KindCheckpoint}}
+	if state.Base != nil && *state.Base == state.Version && canCarry(state.BaseFiles) {
+		for _, path := range state.BaseFiles {
+			d.base.Checkpoint = append(d.base.Checkpoint, bundle.File{Path: path, Kind: bundle.KindCheckpoint})
+		}
+		return nil
+	}
+	d.base.Checkpoint = []bundle.File{{Path: state.Version.CheckpointPath(), Kind: bundle.KindCheckpoint}}
 	return d.checkpoint.write("sluice-checkpoint-", func(w io.Writer) error {
 		_, err := state.WriteCheckpoint(w)
 		return errors.Join(err, ctx.Err())

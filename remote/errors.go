@@ -96,6 +96,19 @@ var (
 	errLostHere = fmt.Errorf("%w", ErrCorrupt)
 )
 
+// errBehind: nothing is missing from the store, the table lacks what it has.
+var errBehind error = behind{}
+
+type behind struct{}
+
+func (behind) Error() string { return "pull first" }
+func (behind) Unwrap() error { return ErrGap }
+
+// behindStore: the table has come to version tip only, where it must be at the end.
+func behindStore(pos *position, tip deltalog.Version) error {
+	return fmt.Errorf("the table is at version %d, the store at %d: %w", int64(tip), int64(pos.last), errBehind)
+}
+
 // hints say what to do next; the first that matches is taken.
 var hints = []struct {
 	class error
@@ -105,6 +118,7 @@ var hints = []struct {
 	{errNotYet, "ask for the newest version or one below it, or push first"},
 	{errTooOld, "ask for that version, a newer one, or one that is pinned"},
 	{errPruned, "what retention gave up cannot be had again; init a new replica, or go across it (--across-gap, Options.AcrossGap), which drops the replica's log below"},
+	{errBehind, "nothing was changed"},
 	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
@@ -112,6 +126,7 @@ var hints = []struct {
 	{errLost, "nothing of this version was pushed; put the file back, from a replica, or push with --allow-missing (Options.AllowMissing), which records that it is gone"},
 	{errLostHere, "nothing of this version was applied; put the file back, or init a new replica in an empty folder"},
 	{ErrCorrupt, "nothing of it was applied; verify --data (VerifyOptions.Data) finds all that is damaged in a store"},
+	{ErrTooLarge, "write it in several commits; one that is there already a push leaves out once the table's log begins at a checkpoint above it, which records a gap"},
 	{ErrUnsupported, "a newer version of this program may read it"},
 	{errNilTable, "pass a table to remote.New"},
 	{ErrNoTable, "commit to the table before a push, init before a pull"},

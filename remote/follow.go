@@ -17,7 +17,8 @@ import (
 //
 // It returns the error of ctx when that ends, and an error that waiting cannot
 // mend when it meets one: ErrDiverged, ErrNotEmpty, ErrConflict, ErrExtraHook,
-// ErrReadOnly, ErrUnsupported, ErrUnsafe. After any other it tries again, at
+// ErrReadOnly, ErrUnsupported, ErrUnsafe, ErrTooLarge of what is to be pushed, or ErrGap
+// where the table ends below what was pruned. After any other it tries again, at
 // first after a second, then ever more rarely up to once a minute; Notify does not
 // shorten that. Nothing runs on after it returns. Only one Follow of a
 // Replicator runs at a time, a second returns an error at once.
@@ -64,6 +65,13 @@ func (r *Replicator) Notify() {
 var hopeless = []error{ErrDiverged, ErrNotEmpty, ErrConflict, ErrExtraHook, ErrReadOnly, ErrUnsupported, ErrUnsafe}
 
 func isHopeless(err error) bool {
+	var gap *gapAt
+	if errors.As(err, &gap) && gap.pruned {
+		return true
+	}
+	if errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrCorrupt) { // with that it was read, and may be read otherwise
+		return true
+	}
 	return slices.ContainsFunc(hopeless, func(class error) bool { return errors.Is(err, class) })
 }
 

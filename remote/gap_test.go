@@ -30,6 +30,12 @@ func (p *pond) cleanUp(v deltalog.Version) {
 	require.NoError(p.t, err)
 	require.NoError(p.t, f.Close())
 	require.NoError(p.t, state.Close())
+	p.dropBelow(v)
+}
+
+// dropBelow removes the commits below v.
+func (p *pond) dropBelow(v deltalog.Version) {
+	p.t.Helper()
 	for old := range v {
 		err := os.Remove(filepath.Join(p.dir, old.CommitPath()))
 		if !os.IsNotExist(err) {

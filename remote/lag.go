@@ -38,7 +38,7 @@ func (r *Replicator) Lag(ctx context.Context) (Lag, error) {
 func (s *session) lag(ctx context.Context) (Lag, error) {
 	at := s.sync.now().at
 	if at == nil {
-		st, err := s.status(ctx)
+		st, _, err := s.status(ctx)
 		if err != nil || st.Ahead == 0 {
 			return Lag{}, err
 		}

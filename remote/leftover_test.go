@@ -330,3 +330,19 @@ func TestRepairLeavesWhatAPackHas(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// A table that is not at the end of the history cannot tell what is in the way of a push.
+func TestRepairOfATableThatIsBehind(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(4, 3, 100)
+	behind := forked(t, source)
+	source.churn(3, 3, 100)
+	source.mustPush(store)
+	_, err := replicator(t, behind.dir, store, nil).Repair(t.Context(), true)
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.EqualError(t, err, "repair: the table is at version 3, the store at 6: pull first (nothing was changed)")
+
+	behind.append("of its own")
+	_, err = replicator(t, behind.dir, store, nil).Repair(t.Context(), true)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+}

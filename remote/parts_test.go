@@ -432,3 +432,19 @@ func TestTwoPushersDivide(t *testing.T) {
 		require.Empty(t, verify(t, source.dir, store, remote.VerifyOptions{Data: true}).Findings)
 	}
 }
+
+// What no manifest can list is refused before anything of it is sent, and a Follow does not
+// try again.
+func TestCommitThatNoBundleHolds(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(1, 3, 100)
+	source.commitLarge(30, 500)
+	codec, err := bundle.NewCodec(&bundle.Options{Limits: bundle.Limits{MaxManifest: 5000}})
+	require.NoError(t, err)
+	r := replicator(t, source.dir, store, &remote.Options{Codec: codec, MaxVersions: 1})
+	remote.SetPartSize(r, 2000)
+	err = r.Follow(t.Context())
+	require.ErrorIs(t, err, remote.ErrTooLarge)
+	require.ErrorContains(t, err, "write it in several commits")
+	require.Empty(t, keysWith(t, store, "version-000001/"))
+}

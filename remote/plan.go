@@ -31,6 +31,9 @@ type plan struct {
 	// Known once it is uploaded:
 	stored *bundle.Manifest // as packed; nil if the store has it in some other form
 	packed int64            // bytes in the store
+
+	moved   []bundle.Version // by this push, if need be in several bundles
+	present int              // versions that were there already
 }
 
 // versionPlan is one version as its bundle will carry it.
@@ -204,7 +207,17 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 			return nil, fmt.Errorf("metadata hook: %w", err)
 		}
 	}
-	return p, nil
+	return p, s.checkFits(p)
+}
+
+// checkFits refuses what no bundle can hold before anything of it is sent, if the codec can
+// tell.
+func (s *session) checkFits(p *versionPlan) error {
+	codec, ok := s.opts.Codec.(interface{ Fits(bundle.Manifest) error })
+	if !ok {
+		return nil
+	}
+	return codec.Fits(bundle.Manifest{Versions: []bundle.Version{p.Version}})
 }
 
 // carry adds a file of size bytes.

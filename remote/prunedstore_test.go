@@ -495,3 +495,51 @@ func TestConsolidateLeavesAForeignBundle(t *testing.T) {
 	t.Run("init", func(t *testing.T) { requireSame(t, source.dir, restored(t, store)) })
 	t.Run("verify", func(t *testing.T) { requireVerified(t, store) })
 }
+
+// A table that ends below the floor hears so from whoever asks, with the versions, and a
+// Follow does not try for ever.
+func TestTableBelowTheFloor(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(10, 3, 2000)
+	source.pushSingly(store)
+	behind := restored(t, store)
+	source.churn(10, 3, 2000)
+	source.pushSingly(store)
+	source.base(store)
+	source.churn(3, 3, 2000)
+	source.pushSingly(store)
+	prune(t, store, remote.PruneOptions{KeepVersions: 3, Grace: -1, Delete: true})
+
+	for name, ask := range map[string]func(*remote.Replicator) error{
+		"status": func(r *remote.Replicator) error { _, err := r.Status(t.Context()); return err },
+		"safe":   func(r *remote.Replicator) error { _, err := r.SafeVersion(t.Context()); return err },
+		"lag":    func(r *remote.Replicator) error { _, err := r.Lag(t.Context()); return err },
+		"push":   func(r *remote.Replicator) error { _, err := r.Push(t.Context()); return err },
+		"base":   func(r *remote.Replicator) error { _, err := r.Base(t.Context()); return err },
+		"follow": func(r *remote.Replicator) error { return r.Follow(t.Context()) },
+		"pull":   func(r *remote.Replicator) error { _, err := r.Pull(t.Context()); return err },
+	} {
+		err := ask(replicator(t, behind, store, nil))
+		require.ErrorIs(t, err, remote.ErrGap, name)
+		if name != "base" {
+			require.ErrorContains(t, err, "what is below version 19 was pruned", name)
+		}
+	}
+	st, err := replicator(t, behind, store, nil).Status(t.Context())
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.Equal(t, []int64{9, 22, 13}, []int64{int64(*st.Local), int64(*st.Store), st.Behind})
+	require.Nil(t, st.Safe)
+}
+
+// Nor does a bare "not found" come of a bundle that the store lost.
+func TestTableAtALostVersion(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(4, 3, 100)
+	behind := forked(t, source)
+	source.churn(2, 3, 100)
+	source.pushSingly(store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), keysWith(t, store, "version-000003/")[0]))
+	_, err := behind.push(store)
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, "push version 3: version missing from the store: the table ends with it")
+}

@@ -112,6 +112,9 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	common, there := pos.last, pos.commit
 	if tip < pos.last {
 		v, err := s.storedVersion(ctx, tip, pos.hints())
+		if errors.Is(err, storage.ErrNotFound) {
+			err = s.notStored(ctx, tip)
+		}
 		if err != nil {
 			return err
 		}
@@ -129,6 +132,18 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	}
 	s.came(tipState{common, here})
 	return nil
+}
+
+// notStored says why a store that has come further lacks version v.
+func (s *session) notStored(ctx context.Context, v deltalog.Version) error {
+	l, err := s.list(ctx)
+	if err != nil {
+		return err
+	}
+	if floor := l.floor(); v < floor {
+		return at(v, "", &gapAt{version: floor, from: v, pruned: true})
+	}
+	return at(v, "", fmt.Errorf("%w: the table ends with it, the store has later ones", ErrGap))
 }
 
 // begin creates the identity of a new store, after proving that the service
@@ -236,6 +251,7 @@ func (p *position) advanceBy(done *plan) {
 func (s *session) pushRange(ctx context.Context, pos *position, last, tip deltalog.Version) error {
 	up := newUploads(ctx, s.opts.Concurrency, s.opts.Memory, func(done *plan) {
 		pos.advanceBy(done)
+		s.recordPlan(done)
 		s.came(tipState{done.last(), done.versions[len(done.versions)-1].digest})
 		s.rememberFiles(done)
 	})

@@ -127,6 +127,23 @@ func TestReaderElsewhereStartsAtABase(t *testing.T) {
 		assert.Equal(t, "0 4", said)
 		requireSpan(t, dir, 0, 4)
 	})
+	t.Run("whose checkpoint the source made later, too", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		source.churn(6, 3, 500)
+		source.cleanUp(3)
+		source.mustPush(store)
+		_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+		require.NoError(t, err)
+		source.engineCheckpoint(5) // not what the base has
+		source.churn(2, 3, 500)
+		source.mustPush(store)
+		prune(t, store, remote.PruneOptions{KeepVersions: 2, Delete: true})
+		dir, said, err := readElsewhere(t, store)
+		require.NoError(t, err, said)
+		assert.Equal(t, "5 7", said)
+		assert.Equal(t, liveFiles(t, source.dir, 7), liveFiles(t, dir, 7))
+		assert.Equal(t, liveFiles(t, source.dir, 7), liveFiles(t, restored(t, store), 7))
+	})
 	t.Run("with parts", func(t *testing.T) {
 		source, store := oldPond(t), storage.NewMemory()
 		require.NoError(t, source.pushDivided(store))

@@ -328,3 +328,38 @@ func TestUnusableSources(t *testing.T) {
 		requireSame(t, source.dir, restored(t, store))
 	})
 }
+
+// A replica may say of which source its store must be, by lineage or by table id.
+func TestSourceID(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 3, 100)
+	source.mustPush(store)
+	st, err := replicator(t, source.dir, store, nil).Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "churn", st.TableID)
+	for _, id := range []string{st.Lineage, st.TableID} {
+		dir, err := initErr(t, store, remote.Options{SourceID: id})
+		require.NoError(t, err, id)
+		requireSame(t, source.dir, dir)
+	}
+	for _, history := range []remote.History{remote.HistoryFull, remote.HistoryLive} {
+		dir, err := initErr(t, store, remote.Options{SourceID: "another", History: history})
+		require.ErrorIs(t, err, remote.ErrDiverged)
+		require.ErrorContains(t, err, fmt.Sprintf("the store is of lineage %s and table id %q, not of %q", st.Lineage, "churn", "another"))
+		require.NoDirExists(t, filepath.Join(dir, deltalog.LogDir))
+	}
+}
+
+// Errors are of one line, for logs.
+func TestTableThatCannotDoIt(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 3, 100)
+	source.mustPush(store)
+	r, err := remote.New(struct{ remote.LogReader }{openTable(t, source.dir)}, store, nil)
+	require.NoError(t, err)
+	_, err = r.Pull(t.Context())
+	require.ErrorIs(t, err, remote.ErrReadOnly)
+	require.EqualError(t, err, "pull: read-only: the table cannot be written")
+	_, err = r.Base(t.Context())
+	require.EqualError(t, err, "base: read-only: the table cannot tell its state")
+}

@@ -39,7 +39,8 @@ const (
 // Repair finds the leftovers in a store and, with remove, deletes those that keep a push
 // of this table from going on, which mostly was ErrDiverged. What the
 // store's history has up to its end is never touched, whatever the table says: the
-// table must be on that history, else it wraps ErrDiverged. Other leftovers of the table's
+// table must be on that history, else it wraps ErrDiverged, and must have come to its end,
+// else ErrGap. Other leftovers of the table's
 // own history are harmless, the next push takes them over. Removing needs the right
 // to delete.
 func (r *Replicator) Repair(ctx context.Context, remove bool) ([]Leftover, error) {
@@ -122,13 +123,16 @@ func (s *session) unlinked(ctx context.Context, id *identity, l listing, segment
 	if err != nil {
 		return nil, -1, err
 	}
-	pos := &position{identity: id, some: true, last: deltalog.Version(end.Version), commit: end.Commit.SHA256}
+	pos := &position{identity: id, some: true, last: deltalog.Version(end.Version), commit: end.Commit.SHA256, runs: onlyTo(-1)}
 	tip, err := s.localTip(ctx, pos)
 	if err == nil {
 		err = s.findGap(ctx, pos, tip) // where there is one, the table's id is what counts
 	}
 	if err == nil {
-		err = s.checkHistory(ctx, pos, max(tip, pos.last))
+		err = s.checkHistory(ctx, pos, tip)
+	}
+	if err == nil && tip < pos.last { // it cannot tell what follows its tip
+		err = behindStore(pos, tip)
 	}
 	if err != nil {
 		return nil, -1, err

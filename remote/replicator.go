@@ -128,7 +128,8 @@ type ObserveFunc func(ctx context.Context, op string) (context.Context, func(Rep
 type ExtraFunc func(ctx context.Context, v deltalog.Version) ([]string, error)
 
 // BundleCodec packs table versions into one object and back; bundle.Codec is
-// the library's. Its methods may be called by many goroutines at once.
+// the library's. Its methods may be called by many goroutines at once. One that has a
+// method Fits as well, as bundle.Codec has, is asked before anything of a version is sent.
 type BundleCodec interface {
 	// Encode writes the bundle of the versions that m names to w, opening each
 	// member with open, and returns m with the sizes and digests it found.

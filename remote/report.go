@@ -13,7 +13,8 @@ type Report struct {
 	// meaningful only if Versions > 0.
 	First deltalog.Version `json:"first_version"`
 	Last  deltalog.Version `json:"last_version"`
-	// Versions counts the versions that this call moved.
+	// Versions counts the versions that this call moved; of a push those below which
+	// nothing is missing, also where it failed: others may have gone up ahead.
 	Versions int `json:"versions"`
 	// Present counts the versions of a push that another pusher, or an earlier
 	// attempt, had stored already with the same content.

@@ -2,7 +2,7 @@ package remote
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -98,20 +98,15 @@ func (s *session) finish() Report {
 	return s.report
 }
 
-// recordAll counts versions that moved together.
-func (s *session) recordAll(versions []bundle.Version) {
-	for _, v := range versions {
+// recordPlan counts the versions of a bundle that is through: above a hole they are not
+// there for anybody.
+func (s *session) recordPlan(done *plan) {
+	for _, v := range done.moved {
 		s.record(v)
-		s.stepped()
 	}
-}
-
-// recordPresent counts versions that were there already.
-func (s *session) recordPresent(n int) {
 	s.mu.Lock()
-	s.report.Present += n
+	s.report.Present += done.present
 	s.mu.Unlock()
-	s.progress(0, n, 0)
 }
 
 // record counts a version that moved. Versions may be recorded out of order.
@@ -156,5 +151,5 @@ func (s *session) applier() (LogApplier, error) {
 	if a, ok := s.table.(LogApplier); ok {
 		return a, nil
 	}
-	return nil, errors.Join(ErrReadOnly, errors.New("the table cannot be written"))
+	return nil, fmt.Errorf("%w: the table cannot be written", ErrReadOnly)
 }

@@ -16,7 +16,7 @@ type Status struct {
 	Lineage string            `json:"lineage,omitempty"`  // of the store; "" if it is empty
 	TableID string            `json:"table_id,omitempty"` // metaData.id at the store's first version
 	Local   *deltalog.Version `json:"local_version"`      // nil: no table here
-	Store   *deltalog.Version `json:"store_version"`      // end of the gap-free run; nil: empty store
+	Store   *deltalog.Version `json:"store_version"`      // end of the gap-free run, as the head says if there is one; nil: empty store
 	// Behind counts the versions that the store has and the table lacks, Ahead
 	// those that the table has and the store lacks.
 	Behind int64 `json:"behind"`
@@ -28,26 +28,45 @@ type Status struct {
 	// tell; not filled in if Diverged.
 	Lag Lag `json:"lag"`
 	// Safe is what SafeVersion returns; nil if nothing is safe: nothing was pushed,
-	// the histories differ, or the table's log no longer goes back to what the
-	// store has.
+	// the histories differ, the table's log no longer goes back to what the store
+	// has, or the store lost the beginning of what it had. Where it is below both
+	// Local and Store, the store lost what lies above; Verify tells what.
 	Safe *deltalog.Version `json:"safe,omitempty"`
 	// Diverged: at the newest version that both have, the commits differ.
 	Diverged bool `json:"diverged"`
 }
 
 // Status looks at both sides and changes neither. It does not wait for calls
-// that move versions.
+// that move versions. It lists the store once or twice. With an error that wraps
+// ErrGap, as where the table lies below what was pruned, the versions and what they
+// count are filled in.
 func (r *Replicator) Status(ctx context.Context) (Status, error) {
-	st, err := r.newSession("status").status(ctx)
+	st, err := r.newSession("status").statusAndSafe(ctx)
 	return st, opError("status", err)
 }
 
-func (s *session) status(ctx context.Context) (Status, error) {
+func (s *session) statusAndSafe(ctx context.Context) (Status, error) {
+	st, pos, err := s.status(ctx)
+	if err != nil || st.Local == nil || !pos.some || pos.gap != nil || st.Diverged {
+		return st, err
+	}
+	safe, err := s.safe(ctx, pos, *st.Local)
+	if errors.Is(err, ErrGap) || errors.Is(err, ErrDiverged) || isBroken(err) {
+		return st, nil
+	}
+	if err == nil {
+		st.Safe = &safe
+	}
+	return st, err
+}
+
+// status fills in all but what is safe.
+func (s *session) status(ctx context.Context) (Status, *position, error) {
+	var st Status
 	pos, err := s.locateNow(ctx)
 	if err != nil {
-		return Status{}, err
+		return st, nil, err
 	}
-	var st Status
 	if pos.identity != nil {
 		st.Lineage, st.TableID = pos.identity.Lineage, pos.identity.TableID
 	}
@@ -56,17 +75,18 @@ func (s *session) status(ctx context.Context) (Status, error) {
 	}
 	tip, err := s.localTip(ctx, pos)
 	if err != nil && !errors.Is(err, ErrNoTable) {
-		return st, err
+		return st, pos, err
 	}
 	if err == nil {
-		return st, s.compare(ctx, &st, pos, tip)
+		err = s.compare(ctx, &st, pos, tip)
+		return st, pos, err
 	}
 	if pos.some {
 		st.Behind = int64(pos.last - pos.identity.First + 1)
 		st.Lag, err = s.lagOfTable(ctx, pos, pos.identity.First)
-		return st, err
+		return st, pos, err
 	}
-	return st, nil
+	return st, pos, nil
 }
 
 // compare fills in what takes a table that is at version tip.
@@ -88,9 +108,6 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 	if gap := pos.gap; gap != nil {
 		st.Lost = int64(gap.version - gap.from)
 		st.Ahead = int64(tip - gap.version + 1)
-	} else if pos.some {
-		safe := min(tip, pos.last)
-		st.Safe = &safe
 	}
 	if st.Behind > 0 {
 		st.Lag, err = s.lagOfTable(ctx, pos, tip+1)
@@ -100,32 +117,6 @@ func (s *session) compare(ctx context.Context, st *Status, pos *position, tip de
 	return err
 }
 
-// SafeVersion returns the newest version of the table that is in the store
-// together with all before it, as far as the source still had them. Files that
-// no version above it needs may be vacuumed, and the log up to it cleaned up,
-// without a later push missing them: ask before either. It wraps ErrEmptyStore if
-// nothing was pushed yet, ErrDiverged if the store holds another history, ErrGap if
-// the table's log no longer goes back to what the store has; then nothing is safe.
-func (r *Replicator) SafeVersion(ctx context.Context) (deltalog.Version, error) {
-	v, err := r.newSession("safe version").safeVersion(ctx)
-	return v, opError("safe version", err)
-}
-
-func (s *session) safeVersion(ctx context.Context) (deltalog.Version, error) {
-	pos, err := s.locateNow(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if !pos.some {
-		return 0, ErrEmptyStore
-	}
-	tip, err := s.localTip(ctx, pos)
-	if err != nil {
-		return 0, err
-	}
-	return min(tip, pos.last), s.checkHistory(ctx, pos, tip)
-}
-
 // locateNow is locate for a reader that wants to know the end even when the
 // head lags: if there is a bundle after the head, it lists.
 func (s *session) locateNow(ctx context.Context) (*position, error) {
@@ -133,15 +124,12 @@ func (s *session) locateNow(ctx context.Context) (*position, error) {
 	if err != nil || !pos.some || pos.mend {
 		return pos, err
 	}
-	r, err := s.store.Open(ctx, bundleKey(pos.next()), 0, 1)
-	if errors.Is(err, storage.ErrNotFound) {
-		return pos, nil
-	}
-	if err == nil {
-		err = r.Close()
-	}
+	more, err := s.has(ctx, bundleKey(pos.next()))
 	if err != nil {
 		return nil, err
+	}
+	if !more {
+		return pos, nil
 	}
 	return s.locateByList(ctx, pos.identity)
 }

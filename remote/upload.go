@@ -25,6 +25,9 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 	for tries := 1; p != nil; {
 		again := planner{s: s, last: last, tip: tip}
 		end, err := s.create(ctx, p)
+		if p != whole {
+			whole.moved, whole.present = append(whole.moved, p.moved...), whole.present+p.present
+		}
 		switch {
 		case err == nil && p == whole && end == last:
 			portion.finish()
@@ -81,7 +84,8 @@ func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, er
 		return 0, at(p.first(), key, err)
 	}
 	p.stored, p.packed = src.done, src.sent+p.partBytes
-	s.recordAll(src.done.Versions)
+	p.moved = src.done.Versions
+	s.progress(0, len(p.moved), 0)
 	s.log.Info("pushed", logVersion, p.first(), logLast, p.last())
 	return p.last(), nil
 }
@@ -110,7 +114,8 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 			}
 		}
 	}
-	s.recordPresent(both)
+	p.present = both
+	s.progress(0, both, 0)
 	return p.first() + deltalog.Version(both) - 1, nil
 }
 

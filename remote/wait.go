@@ -17,7 +17,9 @@ import (
 // ctx ends, with what went wrong last. Without a Follow it runs passes of the
 // mode itself until the version is there, and returns the error of the first that
 // fails. That the versions that are there are those of this table is checked: a
-// table made anew at its path does not hear that its versions are in the store.
+// table made anew at its path does not hear that its versions are in the store. That the
+// store still has what was pushed once is not: before anything is deleted here ask
+// SafeVersion.
 func (r *Replicator) WaitFor(ctx context.Context, v deltalog.Version) error {
 	notified := false
 	for {

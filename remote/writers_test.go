@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -400,4 +401,39 @@ func TestHeadDoesNotMoveBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, report.Remaining, "the head told it")
 	require.Equal(t, newest, headOf(t, store))
+}
+
+// lowestFails is a store that takes every bundle but that of version 0, whose creation
+// fails when that of version 2 is there.
+type lowestFails struct {
+	storage.Store
+	above chan struct{}
+}
+
+func (s lowestFails) Create(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, "version-000000/bundle.tar.zst") {
+		<-s.above
+		return errStopped
+	}
+	err := s.Store.Create(ctx, key, r, size)
+	if strings.HasSuffix(key, "version-000002/bundle.tar.zst") {
+		close(s.above)
+	}
+	return err
+}
+
+// What went up ahead of what failed is not there yet for anybody, so no report counts it.
+func TestReportOfAPushWithAHole(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for i := range 3 {
+		source.append(noise(uint64(i), 9<<20)) // too large to share a bundle
+	}
+	report, err := source.push(lowestFails{store, make(chan struct{})})
+	require.ErrorIs(t, err, errStopped)
+	require.Len(t, keysWith(t, store, "/bundle.tar.zst"), 2)
+	require.Zero(t, report.Versions)
+	require.Zero(t, report.Files)
+
+	report = source.mustPush(store)
+	require.Equal(t, []int{1, 2}, []int{report.Versions, report.Present})
 }

@@ -137,7 +137,8 @@ def restore(store, target):
         for v in (v for v in versions if v["version"] <= target):
             require((v["version"], v["previous"]) == (version, digest), f"version {version} does not follow")
             for f in [*v["files"], v["commit"]]:
-                put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)
+                if f.get("kind") != "checkpoint" or not os.path.exists(f["path"]):  # section 3: a name that is taken stays
+                    put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)
             digest, version = v["commit"]["sha256"], version + 1
     return begins, version - 1
 

@@ -61,10 +61,10 @@ the oldest version that one side lacks was committed longer ago than that.`,
 // status prints how one store stands, and fails where that is not well.
 func (a *app) status(ctx context.Context, rep *remote.Replicator, label string, maxLag time.Duration) error {
 	st, err := rep.Status(ctx)
-	if err != nil {
+	if err != nil && !(errors.Is(err, remote.ErrGap) && st.Local != nil) {
 		return err
 	}
-	if err := a.printStatus(label, st); err != nil {
+	if err = errors.Join(err, a.printStatus(label, st)); err != nil {
 		return err
 	}
 	switch {
@@ -95,10 +95,19 @@ func (a *app) printStatus(label string, st remote.Status) error {
 	if st.Lost > 0 {
 		text += fmt.Sprintf("lost at the source before they were pushed: %d versions\n", st.Lost)
 	}
-	text += fmt.Sprintf("safe to vacuum and to clean up: %s\n", versionText(st.Safe))
+	text += fmt.Sprintf("safe to vacuum and to clean up: %s\n", safeText(st))
 	if st.Lineage != "" {
 		text += fmt.Sprintf("lineage %s, table id %s\n", st.Lineage, st.TableID)
 	}
 	_, err := fmt.Fprint(a.out, text)
 	return err
+}
+
+// safeText says up to where it is safe to vacuum, and where to look if that is less than
+// both sides seem to have.
+func safeText(st remote.Status) string {
+	if st.Local == nil || st.Store == nil || st.Diverged || st.Lost > 0 || st.Safe != nil && *st.Safe >= min(*st.Local, *st.Store) {
+		return versionText(st.Safe)
+	}
+	return versionText(st.Safe) + "; sluice verify tells what the store lacks"
 }
