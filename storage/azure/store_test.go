@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -28,13 +29,14 @@ func answering(t *testing.T, status int, code string) *store {
 
 func open(t *testing.T, endpoint string) *store { return openWith(t, Driver(), endpoint) }
 
+// TestForeignAnswer: what answers, with status 200, is not the service.
 func TestForeignAnswer(t *testing.T) {
 	s := answering(t, http.StatusOK, "")
-	_, err := s.Open(t.Context(), "k", 0, -1)
-	require.ErrorIs(t, err, errForeign)
-	require.Nil(t, storage.Class(err), "nothing to try again, and no object that is missing")
-	_, _, err = s.Get(t.Context(), "k")
-	require.ErrorIs(t, err, errForeign)
+	for op, err := range everyOperation(t, s) {
+		require.ErrorIs(t, err, errForeign, op)
+		require.ErrorIs(t, err, storage.ErrUnavailable, op)
+	}
+	require.ErrorIs(t, s.Create(t.Context(), "large", bytes.NewReader(make([]byte, largeSize)), largeSize), errForeign)
 }
 
 func openWith(t *testing.T, driver storage.Driver, endpoint string) *store {

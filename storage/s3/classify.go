@@ -60,11 +60,11 @@ func classify(err error) error {
 }
 
 // isCut reports whether the line broke: before the request was through, while
-// the reply was read, or in the middle of a body.
+// the reply was read, or in the middle of a body. What is not the service counts too.
 func isCut(err error) bool {
 	var send *smithyhttp.RequestSendError
 	var network net.Error
-	return errors.As(err, &send) || errors.As(err, &network) ||
+	return errors.As(err, &send) || errors.As(err, &network) || errors.Is(err, errForeign) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
 }
 
