@@ -79,11 +79,14 @@ func (patientBlocks) Do(r *policy.Request) (*http.Response, error) {
 }
 
 // discreet sends requests and keeps the query out of its errors: with a SAS
-// token the query is the credential.
+// token the query is the credential. When it returns, nobody reads the body of the
+// request any more.
 type discreet struct{ client stall.Doer }
 
 func (d discreet) Do(r *http.Request) (*http.Response, error) {
+	done := lend(r)
 	reply, err := d.client.Do(r)
+	done()
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		if u, bad := url.Parse(failed.URL); bad == nil {
