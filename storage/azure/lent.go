@@ -20,7 +20,7 @@ type lending struct {
 func lend(r *http.Request) (done func()) {
 	l := &lending{}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = lent{r.Body, l}
+		r.Body = &lent{r.Body, r.ContentLength, l}
 	}
 	if again := r.GetBody; again != nil {
 		r.GetBody = func() (io.ReadCloser, error) {
@@ -28,7 +28,7 @@ func lend(r *http.Request) (done func()) {
 			if err != nil || body == http.NoBody {
 				return body, err
 			}
-			return lent{body, l}, nil
+			return &lent{body, r.ContentLength, l}, nil
 		}
 	}
 	return func() {
@@ -44,14 +44,20 @@ var errOver = errors.New("the request is over")
 // lent is a body. It copies and hands out no memory of its own: it has no WriteTo.
 type lent struct {
 	io.ReadCloser
-	l *lending
+	left int64 // bytes still to be read
+	l    *lending
 }
 
-func (b lent) Read(p []byte) (int, error) {
+func (b *lent) Read(p []byte) (int, error) {
 	b.l.mu.Lock()
 	defer b.l.mu.Unlock()
-	if b.l.over {
+	switch {
+	case b.l.over && b.left == 0: // the client makes sure that nothing follows
+		return 0, io.EOF
+	case b.l.over:
 		return 0, errOver
 	}
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
 }

@@ -133,3 +133,18 @@ func TestChangedAndRefusedKeys(t *testing.T) {
 		require.ErrorIs(t, err, storage.ErrInvalidKey, key)
 	}
 }
+
+// TestListWithoutParts: a page that has the service's headers and not what the driver
+// counts on is an error.
+func TestListWithoutParts(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-ms-request-id", "1")
+		_, _ = w.Write([]byte("<EnumerationResults/>"))
+	}))
+	t.Cleanup(server.Close)
+	require.NotPanics(t, func() {
+		for _, err := range open(t, server.URL).List(t.Context(), "", "") {
+			require.ErrorContains(t, err, "nil pointer")
+		}
+	})
+}
