@@ -147,6 +147,48 @@ func TestPublishNewNeverReplaces(t *testing.T) {
 	}
 }
 
+// TestWriteNew: with a name on the way, where the file system can do no better, and without.
+func TestWriteNew(t *testing.T) {
+	for name, refuse := range map[string]bool{"as the file system can": false, "with a temporary name": true} {
+		t.Run(name, func(t *testing.T) {
+			defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+				if s.Do == atomicfile.StepUnnamed && refuse {
+					return &fs.PathError{Op: "open", Path: s.Path(), Err: syscall.EOPNOTSUPP}
+				}
+				return do()
+			})()
+			root, gone := newRoot(t), errors.New("disk gone")
+			require.NoError(t, root.Mkdir("a", 0o755))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/new", failing{gone}), gone)
+			require.ErrorIs(t, atomicfile.WriteNew(root, "b/new", strings.NewReader("new")), fs.ErrNotExist)
+			holds(t, root, map[string]string{})
+			require.NoError(t, atomicfile.WriteNew(root, "a/new", strings.NewReader("new")))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/new", strings.NewReader("other")), fs.ErrExist)
+			require.NoError(t, root.Symlink("none", "a/link"))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/link", strings.NewReader("other")), fs.ErrExist)
+			require.NoError(t, root.Remove("a/link"))
+			holds(t, root, map[string]string{"a/new": "new"})
+		})
+	}
+}
+
+// TestWriteNewHasNoName: who is killed while a file is written leaves nothing behind.
+func TestWriteNewHasNoName(t *testing.T) {
+	root, unnamed := newRoot(t), false
+	defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+		err := do()
+		unnamed = unnamed || s.Do == atomicfile.StepUnnamed && err == nil
+		if s.Do == atomicfile.StepSync && unnamed {
+			holds(t, root, map[string]string{})
+		}
+		return err
+	})()
+	require.NoError(t, atomicfile.WriteNew(root, "new", strings.NewReader("new")))
+	if runtime.GOOS == "linux" && !unnamed {
+		t.Skip("NOT TESTED: the file system of temporary files knows no files without names")
+	}
+}
+
 func TestReplace(t *testing.T) {
 	root := newRoot(t)
 	for _, content := range []string{"first", "second, longer", ""} {

@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -71,6 +72,29 @@ func (r *Root) Create(name string) (f *File, err error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// createUnnamed makes a new file in dir to be written, which no name leads to. An error
+// wraps errors.ErrUnsupported if the system or the file system cannot. The name that steps
+// tell is only for whoever watches them.
+func (r *Root) createUnnamed(dir string) (f *File, err error) {
+	name := path.Join(dir, tempPrefix+rand.Text())
+	err = r.take(StepUnnamed, name, func(*Step) error {
+		file, err := openUnnamed(r.Root, dir)
+		f = &File{file, r.folder, name}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// linkUnnamed gives a file of createUnnamed a name, which must be free.
+func (r *Root) linkUnnamed(f *File, to string) error {
+	return take(Step{Do: StepLink, Folder: r.folder, Name: f.name, ToFolder: r.folder, ToName: to}, func(*Step) error {
+		return linkUnnamed(f.file, r.Root, to)
+	})
 }
 
 // Remove removes a file or an empty folder.
