@@ -14,7 +14,8 @@ import (
 //
 //   - Open, and what it returns: a stream that breaks goes on at the byte where
 //     it broke. The bytes come from the object as it then is, which matters only
-//     for the object that Put replaces.
+//     for the object that Put replaces; that there are fewer than were promised is
+//     an error.
 //   - List goes on after the last key that it yielded.
 //   - Create only if its reader is an io.Seeker, which is rewound to where it
 //     stood. As Creator says, ErrExists may then mean an attempt of this very call.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -246,6 +248,27 @@ func TestRetryResumesStreams(t *testing.T) {
 			_, err = r.Read(make([]byte, 1))
 			require.Equal(t, io.EOF, err)
 		})
+	}
+}
+
+// TestRetryShrunkObject: a stream that broke because its object lost bytes is opened
+// again behind the new end, which is not the end of what was promised.
+func TestRetryShrunkObject(t *testing.T) {
+	folder := t.TempDir()
+	d := openDir(t, folder)
+	require.NoError(t, create(t, d, "k", strings.Repeat("x", 1000)))
+	for _, n := range []int64{-1, 1000, 2000} {
+		require.NoError(t, os.Truncate(filepath.Join(folder, "k"), 1000))
+		r, err := storage.RetryReader(d, (&naps{}).options()).Open(t.Context(), "k", 0, n)
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 400))
+		require.NoError(t, err)
+		require.NoError(t, os.Truncate(filepath.Join(folder, "k"), 500))
+		rest, err := io.ReadAll(r)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Nil(t, storage.Class(err), "%v", err)
+		require.Len(t, rest, 100)
+		require.NoError(t, r.Close())
 	}
 }
 
