@@ -219,6 +219,23 @@ func TestRetryCreateRewinds(t *testing.T) {
 	require.NoError(t, storage.Retry(f, n.options()).Create(t.Context(), "k", strings.NewReader("abc"), 3), "nothing was left behind")
 }
 
+// TestRetryNotForTheSource: what the reader reads from may be a store as well.
+func TestRetryNotForTheSource(t *testing.T) {
+	for name, s := range map[string]storage.Store{"memory": storage.NewMemory(), "folder": openDir(t, t.TempDir())} {
+		r := &failingSeeker{}
+		err := storage.Retry(s, (&naps{}).options()).Create(t.Context(), "k", r, 10)
+		require.ErrorIs(t, err, storage.ErrUnavailable, name)
+		require.ErrorContains(t, err, "source: service says 503", name)
+		require.Equal(t, 1, r.reads, name)
+	}
+}
+
+// failingSeeker is a source that is away.
+type failingSeeker struct{ reads int }
+
+func (f *failingSeeker) Read([]byte) (int, error)       { f.reads++; return 0, errDown }
+func (f *failingSeeker) Seek(int64, int) (int64, error) { return 0, nil }
+
 func TestRetryNeverRepeatsPut(t *testing.T) {
 	f := newFlaky(1)
 	var n naps
