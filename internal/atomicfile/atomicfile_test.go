@@ -189,6 +189,32 @@ func TestWriteNewHasNoName(t *testing.T) {
 	}
 }
 
+// TestFolderWithoutSync: some file systems of networks know no fsync of a folder.
+func TestFolderWithoutSync(t *testing.T) {
+	for errno, ok := range map[syscall.Errno]bool{syscall.EINVAL: true, syscall.ENOTSUP: true, syscall.EIO: false, syscall.ENOSPC: false} {
+		func() {
+			defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+				if s.Do == atomicfile.StepSyncDir {
+					return &fs.PathError{Op: "sync", Path: s.Path(), Err: errno}
+				}
+				return do()
+			})()
+			root := newRoot(t)
+			err := atomicfile.WriteNew(root, "new", strings.NewReader("new"))
+			folder, ferr := atomicfile.OpenFolder(root, ".")
+			require.NoError(t, ferr)
+			serr := folder.Sync()
+			require.NoError(t, folder.Close())
+			if ok {
+				require.NoError(t, errors.Join(err, serr), errno)
+			} else {
+				require.ErrorIs(t, err, errno)
+				require.ErrorIs(t, serr, errno)
+			}
+		}()
+	}
+}
+
 func TestReplace(t *testing.T) {
 	root := newRoot(t)
 	for _, content := range []string{"first", "second, longer", ""} {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -139,7 +140,7 @@ func (r *Root) SyncFile(name string) error {
 }
 
 // SyncDir makes the names in folder dir durable. Windows has no such call and
-// needs none.
+// needs none; see syncedDir for file systems that have none.
 func (r *Root) SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -148,8 +149,19 @@ func (r *Root) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = r.take(StepSyncDir, dir, func(*Step) error { return d.Sync() })
+	err = syncedDir(r.take(StepSyncDir, dir, func(*Step) error { return d.Sync() }))
 	return errors.Join(err, d.Close())
+}
+
+// syncedDir is the error of the fsync of a folder, but nil if the file system has no such
+// call: some of FUSE and of networks (SMB) answer EINVAL or ENOTSUP, and decide by themselves
+// when names are durable. Databases go on there, too. EINVAL from a folder that was opened
+// a moment ago can mean nothing else, and no write that failed is told of by either.
+func syncedDir(err error) error {
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // File is a file to be written.
