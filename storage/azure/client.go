@@ -84,8 +84,8 @@ func (patientBlocks) Do(r *policy.Request) (*http.Response, error) {
 type discreet struct{ client stall.Doer }
 
 func (d discreet) Do(r *http.Request) (*http.Response, error) {
-	done := lend(r)
-	reply, err := d.client.Do(r)
+	sent, done := lend(r)
+	reply, err := d.client.Do(sent)
 	done()
 	var failed *url.Error
 	if errors.As(err, &failed) {

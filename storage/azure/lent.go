@@ -16,9 +16,11 @@ type lending struct {
 	over bool
 }
 
-// lend lets the body of r be read until done is called.
-func lend(r *http.Request) (done func()) {
+// lend returns r with a body that can be read until done is called. r itself stays as it
+// is, for another try.
+func lend(r *http.Request) (sent *http.Request, done func()) {
 	l := &lending{}
+	r = r.WithContext(r.Context())
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &lent{r.Body, r.ContentLength, l}
 	}
@@ -31,7 +33,7 @@ func lend(r *http.Request) (done func()) {
 			return &lent{body, r.ContentLength, l}, nil
 		}
 	}
-	return func() {
+	return r, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.over = true
