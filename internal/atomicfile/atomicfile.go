@@ -36,11 +36,7 @@ func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPr
 func WriteNew(root *Root, final string, r io.Reader) error {
 	f, err := root.createUnnamed(path.Dir(final))
 	if errors.Is(err, errors.ErrUnsupported) {
-		temp, _, err := WriteTemp(root, path.Dir(final), r)
-		if err != nil {
-			return err
-		}
-		return PublishNew(root, temp, final)
+		return writeNamed(root, final, r)
 	}
 	if err != nil {
 		return err
@@ -50,7 +46,9 @@ func WriteNew(root *Root, final string, r io.Reader) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = LinkError(root.linkUnnamed(f, final))
+		if err = root.linkUnnamed(f, final); isRefused(err) {
+			err = writeNamed(root, final, f.content())
+		}
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -59,6 +57,27 @@ func WriteNew(root *Root, final string, r io.Reader) error {
 		return err
 	}
 	return root.SyncDir(path.Dir(final))
+}
+
+// writeNamed is WriteNew by way of a temporary name.
+func writeNamed(root *Root, final string, r io.Reader) error {
+	temp, _, err := WriteTemp(root, path.Dir(final), r)
+	if err != nil {
+		return err
+	}
+	return PublishNew(root, temp, final)
+}
+
+// isRefused says whether a file without a name was refused one for what it is: sandboxes
+// that judge by the name of a file (AppArmor) do, and what a named one is told then is what
+// counts.
+func isRefused(err error) bool {
+	for _, no := range []error{syscall.EPERM, syscall.EACCES, syscall.ENOENT, syscall.EXDEV, errors.ErrUnsupported} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
 }
 
 // WriteTemp writes all of r to a new temporary file in folder dir, which must

@@ -149,13 +149,20 @@ func TestPublishNewNeverReplaces(t *testing.T) {
 
 // TestWriteNew: with a name on the way, where the file system can do no better, and without.
 func TestWriteNew(t *testing.T) {
-	for name, refuse := range map[string]bool{"as the file system can": false, "with a temporary name": true} {
+	for name, refuse := range map[string]string{"as the file system can": "", "with a temporary name": atomicfile.StepUnnamed, "in a sandbox": atomicfile.StepLink} {
 		t.Run(name, func(t *testing.T) {
+			unnamed := "" // the path that steps tell
 			defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
-				if s.Do == atomicfile.StepUnnamed && refuse {
-					return &fs.PathError{Op: "open", Path: s.Path(), Err: syscall.EOPNOTSUPP}
+				if s.Do == atomicfile.StepUnnamed {
+					unnamed = s.Path()
 				}
-				return do()
+				switch {
+				case s.Path() != unnamed || s.Do != refuse:
+					return do()
+				case s.Do == atomicfile.StepLink:
+					return &os.LinkError{Op: "link", Old: s.Path(), New: s.ToPath(), Err: syscall.EACCES}
+				}
+				return &fs.PathError{Op: "open", Path: s.Path(), Err: syscall.EOPNOTSUPP}
 			})()
 			root, gone := newRoot(t), errors.New("disk gone")
 			require.NoError(t, root.Mkdir("a", 0o755))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -186,6 +187,9 @@ func (f *File) Write(p []byte) (n int, err error) {
 func (f *File) Sync() error {
 	return take(Step{Do: StepSync, Folder: f.folder, Name: f.name}, func(*Step) error { return f.file.Sync() })
 }
+
+// content reads the file from its start.
+func (f *File) content() io.Reader { return io.NewSectionReader(f.file, 0, math.MaxInt64) }
 
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }

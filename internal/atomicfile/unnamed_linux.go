@@ -27,7 +27,7 @@ func openUnnamed(root *os.Root, dir string) (*os.File, error) {
 	if !hasOwnFiles() {
 		return nil, fmt.Errorf("%s: %w", ownFiles, errors.ErrUnsupported)
 	}
-	f, err := root.OpenFile(dir, os.O_WRONLY|unix.O_TMPFILE, 0o644)
+	f, err := root.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o644)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EISDIR) { // who does not know the flag opens the folder
 		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
