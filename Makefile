@@ -10,7 +10,7 @@ format:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
 
 vet:
-	go vet ./...
+	for os in linux windows darwin freebsd; do GOOS=$$os go vet ./... || exit 1; done
 
 staticcheck:
 	go run $(STATICCHECK) ./...

@@ -173,12 +173,6 @@ var killOperations = map[string]killOperation{
 	},
 }
 
-func restoreInto(t *testing.T, replica string, store storage.Reader) {
-	t.Helper()
-	_, err := replicator(t, replica, store, &remote.Options{Durability: remote.DurabilityRelaxed}).Init(t.Context())
-	require.NoError(t, err)
-}
-
 func restoring(op string, opts remote.Options, call func(*remote.Replicator, context.Context) (remote.Report, error)) func(*testing.T, killing) error {
 	return func(t *testing.T, k killing) error {
 		report, err := call(replicator(t, k.dir("replica"), k.store(t), &opts), t.Context())

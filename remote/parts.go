@@ -227,10 +227,10 @@ func (s *session) ifPruned(ctx context.Context, tip *tipState, lost error) error
 }
 
 // parts takes in the files of a bundle that are wanted and lie in its parts,
-// several parts at once.
+// several parts at once: as many as Options.Concurrency says of all bundles together.
 func (b *incoming) parts(m bundle.Manifest) error {
 	group, ctx := errgroup.WithContext(b.ctx)
-	group.SetLimit(b.s.opts.Concurrency)
+	running := b.s.transfers.parts
 	for _, p := range m.Parts {
 		wanted, err := b.wantedOf(ctx, m, p.Name)
 		if err != nil {
@@ -241,7 +241,13 @@ func (b *incoming) parts(m bundle.Manifest) error {
 			of.finish()
 			continue
 		}
+		select {
+		case running <- struct{}{}:
+		case <-ctx.Done():
+			return firstOf(group.Wait(), ctx.Err())
+		}
 		group.Go(func() error {
+			defer func() { <-running }()
 			_, err := b.s.decodePart(ctx, deltalog.Version(m.Versions[0].Version), p, of, only(wanted, b.staged.put))
 			return partGone(err)
 		})

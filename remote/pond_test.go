@@ -185,3 +185,10 @@ func objects(t *testing.T, store storage.Reader) map[string]int64 {
 	}
 	return all
 }
+
+// restoreInto restores what is in store, fast.
+func restoreInto(t *testing.T, replica string, store storage.Reader) {
+	t.Helper()
+	_, err := replicator(t, replica, store, &remote.Options{Durability: remote.DurabilityRelaxed}).Init(t.Context())
+	require.NoError(t, err)
+}

@@ -18,13 +18,17 @@ const defaultRangeSize = 8 << 20
 // ahead stays within Options.Concurrency and half of Options.Memory.
 type transfers struct {
 	limit   int64
-	size    int64        // bytes of a range
-	running atomic.Int64 // streams that are open, each of which may have a request, and ranges that are being read ahead
-	buffers chan []byte  // nil: not made yet
+	size    int64         // bytes of a range
+	running atomic.Int64  // streams that are open, each of which may have a request, and ranges that are being read ahead
+	buffers chan []byte   // nil: not made yet
+	parts   chan struct{} // holds a token for each part that is being taken in beside others
 }
 
 func newTransfers(o Options, size int64) *transfers {
-	t := &transfers{limit: int64(o.Concurrency), size: size, buffers: make(chan []byte, o.Memory/2/size)}
+	// Of more buffers than that nobody has a use: each range that is on its way has one, and
+	// one that came for each.
+	buffers := min(o.Memory/2/size, 2*int64(o.Concurrency))
+	t := &transfers{limit: int64(o.Concurrency), size: size, buffers: make(chan []byte, buffers), parts: make(chan struct{}, o.Concurrency)}
 	for range cap(t.buffers) {
 		t.buffers <- nil
 	}

@@ -22,7 +22,7 @@ type Options struct {
 	// Logger gets what happens. Default: silent.
 	Logger *slog.Logger
 	// Concurrency bounds how many versions are uploaded or fetched at once.
-	// Default: 4.
+	// Default: 4. More than 256 are 256.
 	Concurrency int
 	// CompressionLevel of zstd, 1 to 22, or 0 to store. Default (nil): as fast as
 	// pays, see bundle.Options. Unused with a Codec.
@@ -210,6 +210,9 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	return r, nil
 }
 
+// maxConcurrency is more than any line or service is made faster by.
+const maxConcurrency = 256
+
 // fill sets the defaults and checks the rest.
 func (o *Options) fill() error {
 	if o.Mode == nil {
@@ -236,6 +239,7 @@ func (o *Options) fill() error {
 	if o.Concurrency == 0 {
 		o.Concurrency = 4
 	}
+	o.Concurrency = min(o.Concurrency, maxConcurrency)
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}

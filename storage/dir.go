@@ -45,6 +45,11 @@ var (
 // OpenDir returns the store in folder. The folder need not exist: until the
 // first Create or Put makes it, the store is empty. Anything else than a folder
 // at that place is an error.
+//
+// What Create and Put acknowledge is durable as far as the file system keeps its word.
+// Where it has no fsync of folders (some of FUSE and SMB answer EINVAL or ENOTSUP), an
+// object's bytes are, and its name when that file system sees fit: a power cut may take
+// an object that was acknowledged, as a whole.
 func OpenDir(folder string) (*Dir, error) {
 	abs, err := filepath.Abs(folder)
 	if err != nil {

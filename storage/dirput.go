@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 	"github.com/pondworks/sluice/storage/internal/stream"
@@ -69,7 +70,10 @@ func replace(root *atomicfile.Root, key string, src *stream.Source) error {
 	if err := checkFree(root, key); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	temp, err := writeTemp(root, key, src)
+	if err := makeParent(root, key); err != nil {
+		return err
+	}
+	temp, _, err := atomicfile.WriteTemp(root, path.Dir(key), src)
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
-// Create is Creator.Create. If r blocks, it returns only when that Read does. A
-// crash may leave a temporary file behind, which no listing shows.
+// Create is Creator.Create. If r blocks, it returns only when that Read does. A process
+// that is killed leaves nothing behind where the file system can make files without
+// names, as most local ones of Linux; elsewhere a temporary file, which no listing shows.
 func (d *Dir) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	if err := d.begin(ctx, key); err != nil {
 		return d.fail(opCreate, key, err)
@@ -28,11 +29,10 @@ func (d *Dir) Create(ctx context.Context, key string, r io.Reader, size int64) e
 func create(root *atomicfile.Root, key string, src *stream.Source) error {
 	err := checkFree(root, key)
 	if err == nil {
-		var temp string
-		if temp, err = writeTemp(root, key, src); err != nil {
+		if err := makeParent(root, key); err != nil {
 			return err
 		}
-		err = atomicfile.PublishNew(root, temp, key)
+		err = ofSource(src, atomicfile.WriteNew(root, key, src))
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return err
@@ -64,26 +64,24 @@ func checkFolder(root *atomicfile.Root, key string) error {
 	return nil
 }
 
-// writeTemp writes src into a durable temporary file beside key, in a folder
-// whose own name is durable too.
-func writeTemp(root *atomicfile.Root, key string, src *stream.Source) (temp string, err error) {
+// makeParent makes the folder of key, whose own name is durable then.
+func makeParent(root *atomicfile.Root, key string) error {
 	dir := path.Dir(key)
-	if err := atomicfile.MkdirAll(root, dir); err != nil {
-		return "", err
+	if err := atomicfile.MkdirAll(root, dir); err != nil || dir == "." {
+		return err
 	}
-	if dir != "." {
-		// Another creator may have made dir a moment ago and not yet synced
-		// its parent. All above is durable: folders are made top down.
-		if err := root.SyncDir(path.Dir(dir)); err != nil {
-			return "", err
-		}
-	}
-	temp, _, err = atomicfile.WriteTemp(root, dir, src)
+	// Another creator may have made dir a moment ago and not yet synced
+	// its parent. All above is durable: folders are made top down.
+	return root.SyncDir(path.Dir(dir))
+}
+
+// ofSource returns the error of src, if that is why writing it failed, without the
+// file's path: the failure is not the folder's.
+func ofSource(src *stream.Source, err error) error {
 	if _, failed := src.Finish(); failed != nil {
-		// Without the file's path: the failure is not the folder's.
-		return "", &stream.SourceError{Err: failed}
+		return &stream.SourceError{Err: failed}
 	}
-	return temp, err
+	return err
 }
 
 // makeRoot opens the store's folder, which it makes if need be, and whose name

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestKilledFiller(t *testing.T) {
 	require.NoError(t, err)
 	for ; ; i++ {
 		b := killedContent(i)
-		err := s.Create(t.Context(), killedKey(i), &slowly{b}, int64(len(b)))
+		err := s.Create(t.Context(), killedKey(i), &slowly{b, len(b) / 2, func() { fmt.Println("half", i) }}, int64(len(b)))
 		if !errors.Is(err, storage.ErrExists) { // the one before was killed after it was there
 			require.NoError(t, err)
 		}
@@ -59,8 +60,13 @@ func TestKilledFiller(t *testing.T) {
 	}
 }
 
-// slowly is a source that takes its time, so that most kills come while it is read.
-type slowly struct{ left []byte }
+// slowly is a source that takes its time, so that most kills come while it is read, and
+// tells when half of it was.
+type slowly struct {
+	left []byte
+	half int
+	tell func()
+}
 
 func (s *slowly) Read(p []byte) (int, error) {
 	if len(s.left) == 0 {
@@ -68,6 +74,9 @@ func (s *slowly) Read(p []byte) (int, error) {
 	}
 	time.Sleep(20 * time.Microsecond)
 	n := copy(p[:min(len(p), 8<<10)], s.left)
+	if before := len(s.left); before >= s.half && before-n < s.half {
+		s.tell()
+	}
 	s.left = s.left[n:]
 	return n, nil
 }
@@ -83,6 +92,7 @@ func TestKill(t *testing.T) {
 	var folder string
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))
+	noNames := canUnnamed(t)
 	var at killedAt
 	cut, n, objects := 0, 0, 0
 	for ; n < kills || cut == 0 && n < 10*kills; n++ {
@@ -90,20 +100,37 @@ func TestKill(t *testing.T) {
 			folder, objects, at = filepath.Join(t.TempDir(), "store"), objects+at.created, killedAt{}
 		}
 		at.run(t, folder, rng)
-		temps := at.check(t, folder)
-		if temps > at.temps {
+		at.check(t, folder, noNames)
+		if at.half > at.created {
 			cut++
 		}
-		at.temps = temps
 	}
 	t.Logf("seed %d: %d kills, %d of them in the middle of a file; %d objects; SLUICE_KILLS sets how many", seed, n, cut, objects+at.created)
 	require.Positive(t, cut, "no kill met a file that was half-written")
 }
 
+// canUnnamed says whether files can be made here without a name.
+func canUnnamed(t *testing.T) (can bool) {
+	folder := filepath.Join(t.TempDir(), "store")
+	require.NoError(t, create(t, openDir(t, folder), "a/b", "seen while it is written"))
+	d := openDir(t, folder)
+	require.NoError(t, d.Create(t.Context(), "a/k", looks(func() {
+		there, err := os.ReadDir(filepath.Join(folder, "a"))
+		require.NoError(t, err)
+		can = len(there) == 1
+	}), -1))
+	return can
+}
+
+// looks is an empty source that looks at what is there while it is read.
+type looks func()
+
+func (l looks) Read([]byte) (int, error) { l(); return 0, io.EOF }
+
 // killedAt is how far the processes came.
 type killedAt struct {
 	created, put int // that were acknowledged, counted
-	temps        int // files that were left over
+	half         int // of which half was read, counted
 }
 
 // run kills one process after some acknowledgements and a moment.
@@ -133,15 +160,18 @@ func (at *killedAt) note(t *testing.T, line string) {
 	var i int
 	_, err := fmt.Sscanf(line, "%s %d", &what, &i)
 	require.NoError(t, err, line)
-	if what == "created" {
+	switch what {
+	case "half":
+		at.half = i + 1
+	case "created":
 		at.created = i + 1
-	} else {
+	default:
 		at.put = i + 1
 	}
 }
 
-// check looks at all objects and returns how many temporary files there are.
-func (at *killedAt) check(t *testing.T, folder string) (temps int) {
+// check looks at all objects, and at what is beside them.
+func (at *killedAt) check(t *testing.T, folder string, noNames bool) {
 	t.Helper()
 	s, err := storage.OpenDir(folder)
 	require.NoError(t, err)
@@ -179,9 +209,9 @@ func (at *killedAt) check(t *testing.T, folder string) (temps int) {
 	require.NoError(t, filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		key, rerr := filepath.Rel(folder, path)
 		if err == nil && !e.IsDir() && !listed[filepath.ToSlash(key)] {
-			temps++
+			require.Contains(t, filepath.Base(key), ".sluice-tmp-")
+			require.False(t, noNames && strings.HasPrefix(key, "backups"), "%s is left of a Create", key)
 		}
 		return errors.Join(err, rerr)
 	}))
-	return temps
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 	"time"
+
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // Retry returns s with retries. It is the one place of them: only errors that
@@ -14,10 +16,12 @@ import (
 //
 //   - Open, and what it returns: a stream that breaks goes on at the byte where
 //     it broke. The bytes come from the object as it then is, which matters only
-//     for the object that Put replaces.
+//     for the object that Put replaces; that there are fewer than were promised is
+//     an error.
 //   - List goes on after the last key that it yielded.
 //   - Create only if its reader is an io.Seeker, which is rewound to where it
-//     stood. As Creator says, ErrExists may then mean an attempt of this very call.
+//     stood, and not for an error of that reader, which may come from another
+//     store with retries of its own. As Creator says, ErrExists may then mean an attempt of this very call.
 //   - Delete and Get. Put is not: it may not be idempotent, and it is for a hint.
 //
 // The result has the optional abilities that s has.
@@ -50,7 +54,8 @@ func (b *budget) progress() { b.used = 0 }
 // again waits and returns nil if the operation that failed with err is to be
 // tried again, else the error to return.
 func (b *budget) again(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrUnavailable) {
+	own := (*stream.SourceError)(nil)
+	if !errors.Is(err, ErrUnavailable) || errors.As(err, &own) {
 		return err
 	}
 	b.used++

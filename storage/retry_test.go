@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -217,6 +219,23 @@ func TestRetryCreateRewinds(t *testing.T) {
 	require.NoError(t, storage.Retry(f, n.options()).Create(t.Context(), "k", strings.NewReader("abc"), 3), "nothing was left behind")
 }
 
+// TestRetryNotForTheSource: what the reader reads from may be a store as well.
+func TestRetryNotForTheSource(t *testing.T) {
+	for name, s := range map[string]storage.Store{"memory": storage.NewMemory(), "folder": openDir(t, t.TempDir())} {
+		r := &failingSeeker{}
+		err := storage.Retry(s, (&naps{}).options()).Create(t.Context(), "k", r, 10)
+		require.ErrorIs(t, err, storage.ErrUnavailable, name)
+		require.ErrorContains(t, err, "source: service says 503", name)
+		require.Equal(t, 1, r.reads, name)
+	}
+}
+
+// failingSeeker is a source that is away.
+type failingSeeker struct{ reads int }
+
+func (f *failingSeeker) Read([]byte) (int, error)       { f.reads++; return 0, errDown }
+func (f *failingSeeker) Seek(int64, int) (int64, error) { return 0, nil }
+
 func TestRetryNeverRepeatsPut(t *testing.T) {
 	f := newFlaky(1)
 	var n naps
@@ -246,6 +265,27 @@ func TestRetryResumesStreams(t *testing.T) {
 			_, err = r.Read(make([]byte, 1))
 			require.Equal(t, io.EOF, err)
 		})
+	}
+}
+
+// TestRetryShrunkObject: a stream that broke because its object lost bytes is opened
+// again behind the new end, which is not the end of what was promised.
+func TestRetryShrunkObject(t *testing.T) {
+	folder := t.TempDir()
+	d := openDir(t, folder)
+	require.NoError(t, create(t, d, "k", strings.Repeat("x", 1000)))
+	for _, n := range []int64{-1, 1000, 2000} {
+		require.NoError(t, os.Truncate(filepath.Join(folder, "k"), 1000))
+		r, err := storage.RetryReader(d, (&naps{}).options()).Open(t.Context(), "k", 0, n)
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 400))
+		require.NoError(t, err)
+		require.NoError(t, os.Truncate(filepath.Join(folder, "k"), 500))
+		rest, err := io.ReadAll(r)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Nil(t, storage.Class(err), "%v", err)
+		require.Len(t, rest, 100)
+		require.NoError(t, r.Close())
 	}
 }
 

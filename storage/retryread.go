@@ -2,7 +2,11 @@ package storage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 type retryReader struct {
@@ -23,6 +27,7 @@ type resumer struct {
 	ctx    context.Context // of Open: a reader ends with it
 	key    string
 	off, n int64 // what is still wanted; n < 0: to the end
+	sure   bool  // n bytes were promised, not only asked for
 	reader Reader
 	budget budget
 	stream io.ReadCloser // nil after it broke
@@ -31,9 +36,9 @@ type resumer struct {
 
 func (r *resumer) open() error {
 	for {
-		stream, err := r.reader.Open(r.ctx, r.key, r.off, r.n)
+		opened, err := r.reader.Open(r.ctx, r.key, r.off, r.n)
 		if err == nil {
-			r.stream = stream
+			r.stream = opened
 			return nil
 		}
 		if err = r.budget.again(r.ctx, err); err != nil {
@@ -74,11 +79,17 @@ func (r *resumer) readOnce(p []byte) (int, error) {
 // settle decides what follows an error: nil if the object is to be opened
 // again, else the final error.
 func (r *resumer) settle(err error) error {
+	if err == io.EOF && r.sure && r.n > 0 {
+		return fmt.Errorf("read %s: the object became shorter while it was read: %w, %d bytes before the end", r.key, stream.ErrLess, r.n)
+	}
 	if err == io.EOF || r.stream == nil {
 		return err // open has used up its attempts itself
 	}
-	if err := r.budget.again(r.ctx, err); err != nil {
-		return err
+	if ended := r.budget.again(r.ctx, err); ended != nil {
+		return ended
+	}
+	if broken := (*stream.Broken)(nil); errors.As(err, &broken) {
+		r.n, r.sure = broken.Left, true
 	}
 	// What broke has nothing left to say by its Close.
 	_ = r.stream.Close()

@@ -27,6 +27,59 @@ const tempPrefix = ".sluice-tmp-"
 // which a reader of the folder ignores.
 func IsTemp(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
 
+// WriteNew writes all of r to the file final, which must not exist yet and whose folder
+// must: exactly one of several callers wins, the others get an error wrapping fs.ErrExist.
+// File and name are durable on return. On any error, an error of r among them, nothing is
+// left behind, and where the file system can make a file without a name (on Linux most
+// local ones can) also not by a process that was killed: such files may be large, and
+// nobody would ever remove them.
+func WriteNew(root *Root, final string, r io.Reader) error {
+	f, err := root.createUnnamed(path.Dir(final))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return writeNamed(root, final, r)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		if err = root.linkUnnamed(f, final); isRefused(err) {
+			err = writeNamed(root, final, f.content())
+		}
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return root.SyncDir(path.Dir(final))
+}
+
+// writeNamed is WriteNew by way of a temporary name.
+func writeNamed(root *Root, final string, r io.Reader) error {
+	temp, _, err := WriteTemp(root, path.Dir(final), r)
+	if err != nil {
+		return err
+	}
+	return PublishNew(root, temp, final)
+}
+
+// isRefused says whether a file without a name was refused one for what it is: sandboxes
+// that judge by the name of a file (AppArmor) do, and what a named one is told then is what
+// counts.
+func isRefused(err error) bool {
+	for _, no := range []error{syscall.EPERM, syscall.EACCES, syscall.ENOENT, syscall.EXDEV, errors.ErrUnsupported} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
 // WriteTemp writes all of r to a new temporary file in folder dir, which must
 // exist, and returns its name and size in bytes once the bytes are durable. On
 // any error, an error of r among them, nothing is left behind.

@@ -158,6 +158,84 @@ func TestPublishNewNeverReplaces(t *testing.T) {
 	}
 }
 
+// TestWriteNew: with a name on the way, where the file system can do no better, and without.
+func TestWriteNew(t *testing.T) {
+	for name, refuse := range map[string]string{"as the file system can": "", "with a temporary name": atomicfile.StepUnnamed, "in a sandbox": atomicfile.StepLink} {
+		t.Run(name, func(t *testing.T) {
+			unnamed := "" // the path that steps tell
+			defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+				if s.Do == atomicfile.StepUnnamed {
+					unnamed = s.Path()
+				}
+				switch {
+				case s.Path() != unnamed || s.Do != refuse:
+					return do()
+				case s.Do == atomicfile.StepLink:
+					return &os.LinkError{Op: "link", Old: s.Path(), New: s.ToPath(), Err: syscall.EACCES}
+				}
+				return &fs.PathError{Op: "open", Path: s.Path(), Err: syscall.EOPNOTSUPP}
+			})()
+			root, gone := newRoot(t), errors.New("disk gone")
+			require.NoError(t, root.Mkdir("a", 0o755))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/new", failing{gone}), gone)
+			require.ErrorIs(t, atomicfile.WriteNew(root, "b/new", strings.NewReader("new")), fs.ErrNotExist)
+			holds(t, root, map[string]string{})
+			require.NoError(t, atomicfile.WriteNew(root, "a/new", strings.NewReader("new")))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/new", strings.NewReader("other")), fs.ErrExist)
+			require.NoError(t, root.Symlink("none", "a/link"))
+			require.ErrorIs(t, atomicfile.WriteNew(root, "a/link", strings.NewReader("other")), fs.ErrExist)
+			require.NoError(t, root.Remove("a/link"))
+			holds(t, root, map[string]string{"a/new": "new"})
+		})
+	}
+}
+
+// TestWriteNewHasNoName: who is killed while a file is written leaves nothing behind.
+func TestWriteNewHasNoName(t *testing.T) {
+	root, unnamed := newRoot(t), false
+	defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+		err := do()
+		unnamed = unnamed || s.Do == atomicfile.StepUnnamed && err == nil
+		if s.Do == atomicfile.StepSync && unnamed {
+			holds(t, root, map[string]string{})
+		}
+		return err
+	})()
+	require.NoError(t, atomicfile.WriteNew(root, "new", strings.NewReader("new")))
+	if runtime.GOOS == "linux" && !unnamed {
+		t.Skip("NOT TESTED: the file system of temporary files knows no files without names")
+	}
+}
+
+// TestFolderWithoutSync: some file systems of networks know no fsync of a folder.
+func TestFolderWithoutSync(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no such call")
+	}
+	for errno, ok := range map[syscall.Errno]bool{syscall.EINVAL: true, syscall.ENOTSUP: true, syscall.EIO: false, syscall.ENOSPC: false} {
+		func() {
+			defer atomicfile.Intercept(func(s *atomicfile.Step, do func() error) error {
+				if s.Do == atomicfile.StepSyncDir {
+					return &fs.PathError{Op: "sync", Path: s.Path(), Err: errno}
+				}
+				return do()
+			})()
+			root := newRoot(t)
+			err := atomicfile.WriteNew(root, "new", strings.NewReader("new"))
+			folder, ferr := atomicfile.OpenFolder(root, ".")
+			require.NoError(t, ferr)
+			serr := folder.Sync()
+			require.NoError(t, folder.Close())
+			if ok {
+				require.NoError(t, errors.Join(err, serr), errno)
+			} else {
+				require.ErrorIs(t, err, errno)
+				require.ErrorIs(t, serr, errno)
+			}
+		}()
+	}
+}
+
 func TestReplace(t *testing.T) {
 	root := newRoot(t)
 	for _, content := range []string{"first", "second, longer", ""} {

@@ -38,6 +38,13 @@ var diskOperations = map[string]diskOperation{
 		}
 		return root.SyncDir(".") // an attempt that failed after its link was made
 	}, "new", true},
+	"new": {func(root *atomicfile.Root) error {
+		err := atomicfile.WriteNew(root, "new", strings.NewReader(newText))
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return root.SyncDir(".") // as above
+	}, "new", true},
 	"replace": {func(root *atomicfile.Root) error { return atomicfile.WriteFile(root, "old", []byte(newText)) }, "old", false},
 	"move": {func(root *atomicfile.Root) error {
 		if err := root.MkdirAll("stage", 0o755); err != nil {

@@ -68,13 +68,12 @@ func (f *Folder) MoveNew(name string, to *Folder, final string) error {
 // SyncFile makes a file's bytes and time durable.
 func (f *Folder) SyncFile(name string) error { return f.root.SyncFile(name) }
 
-// Sync makes the names in the folder durable. Windows has no such call and
-// needs none.
+// Sync makes the names in the folder durable, as Root.SyncDir.
 func (f *Folder) Sync() error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	return f.root.take(StepSyncDir, ".", func(*Step) error { return f.dir.Sync() })
+	return syncedDir(f.root.take(StepSyncDir, ".", func(*Step) error { return f.dir.Sync() }))
 }
 
 // SyncAll makes everything durable that was written before to the file system

@@ -1,13 +1,16 @@
 package atomicfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 )
 
@@ -77,6 +80,29 @@ func (r *Root) Create(name string) (f *File, err error) {
 	return f, nil
 }
 
+// createUnnamed makes a new file in dir to be written, which no name leads to. An error
+// wraps errors.ErrUnsupported if the system or the file system cannot. The name that steps
+// tell is only for whoever watches them.
+func (r *Root) createUnnamed(dir string) (f *File, err error) {
+	name := path.Join(dir, tempPrefix+rand.Text())
+	err = r.take(StepUnnamed, name, func(*Step) error {
+		file, err := openUnnamed(r.Root, dir)
+		f = &File{file, r.folder, name}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// linkUnnamed gives a file of createUnnamed a name, which must be free.
+func (r *Root) linkUnnamed(f *File, to string) error {
+	return take(Step{Do: StepLink, Folder: r.folder, Name: f.name, ToFolder: r.folder, ToName: to}, func(*Step) error {
+		return linkUnnamed(f.file, r.Root, to)
+	})
+}
+
 // Remove removes a file or an empty folder.
 func (r *Root) Remove(name string) error {
 	return r.take(StepRemove, name, func(*Step) error { return r.Root.Remove(name) })
@@ -119,7 +145,7 @@ func (r *Root) SyncFile(name string) error {
 }
 
 // SyncDir makes the names in folder dir durable. Windows has no such call and
-// needs none.
+// needs none; see syncedDir for file systems that have none.
 func (r *Root) SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -128,8 +154,19 @@ func (r *Root) SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = r.take(StepSyncDir, dir, func(*Step) error { return d.Sync() })
+	err = syncedDir(r.take(StepSyncDir, dir, func(*Step) error { return d.Sync() }))
 	return errors.Join(err, d.Close())
+}
+
+// syncedDir is the error of the fsync of a folder, but nil if the file system has no such
+// call: some of FUSE and of networks (SMB) answer EINVAL or ENOTSUP, and decide by themselves
+// when names are durable. Databases go on there, too. EINVAL from a folder that was opened
+// a moment ago can mean nothing else, and no write that failed is told of by either.
+func syncedDir(err error) error {
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // File is a file to be written.
@@ -154,6 +191,9 @@ func (f *File) Write(p []byte) (n int, err error) {
 func (f *File) Sync() error {
 	return take(Step{Do: StepSync, Folder: f.folder, Name: f.name}, func(*Step) error { return f.file.Sync() })
 }
+
+// content reads the file from its start.
+func (f *File) content() io.Reader { return io.NewSectionReader(f.file, 0, math.MaxInt64) }
 
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }

@@ -11,6 +11,7 @@ import (
 const (
 	StepMkdir     = "mkdir"
 	StepCreate    = "create"    // a new, empty file
+	StepUnnamed   = "unnamed"   // a new, empty file under a name that nobody else sees
 	StepWrite     = "write"     // Data at the end of a file
 	StepSetTime   = "settime"   // Time is the file's
 	StepSync      = "sync"      // bytes and time of a file become durable

@@ -27,8 +27,9 @@ import (
 //     Other folders are independent of it: a file that was moved may be in both, or
 //     in neither.
 type Disk struct {
-	folder string
-	root   *node
+	folder  string
+	root    *node
+	unnamed map[string]*node // files that no name leads to, by the path that steps tell
 }
 
 // node is a file or a folder.
@@ -151,11 +152,16 @@ func (d *Disk) apply(s *atomicfile.Step) error {
 		return err
 	}
 	n := dir.lookup(name)
+	if n == nil {
+		n = d.unnamed[s.Path()]
+	}
 	switch s.Do {
 	case atomicfile.StepMkdir:
 		dir.put(name, newFolder())
 	case atomicfile.StepCreate:
 		dir.put(name, &node{})
+	case atomicfile.StepUnnamed:
+		d.unnamed[s.Path()] = &node{}
 	case atomicfile.StepRemoveAll:
 		if n != nil {
 			n.removeAll()

@@ -95,7 +95,7 @@ func (f *Faults) counts(s *atomicfile.Step) bool {
 	switch s.Do {
 	case atomicfile.StepWrite:
 		return true
-	case atomicfile.StepMkdir, atomicfile.StepCreate, atomicfile.StepRename, atomicfile.StepMove, atomicfile.StepLink:
+	case atomicfile.StepMkdir, atomicfile.StepCreate, atomicfile.StepUnnamed, atomicfile.StepRename, atomicfile.StepMove, atomicfile.StepLink:
 		return f.plan.Kind != Short
 	case atomicfile.StepSync, atomicfile.StepSyncDir, atomicfile.StepSyncAll:
 		return f.plan.Kind == Before || f.plan.Kind == After // a disk that takes no more has nothing left to write

@@ -71,7 +71,7 @@ func (r *Recording) String() string {
 // After returns the disk as it was after the first n steps.
 func (r *Recording) After(t testing.TB, n int) *Disk {
 	t.Helper()
-	d := &Disk{folder: r.folder, root: r.before.clone()}
+	d := &Disk{folder: r.folder, root: r.before.clone(), unnamed: map[string]*node{}}
 	for i := range r.steps[:n] {
 		if err := d.apply(&r.steps[i]); err != nil {
 			t.Fatalf("step %d, %s %s: %v", i+1, r.steps[i].Do, r.steps[i].Path(), err)

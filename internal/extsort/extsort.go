@@ -41,8 +41,9 @@ type run struct{ off, n int64 }
 // overhead is about how many bytes a record takes beside key and value.
 const overhead = 64
 
-// New returns a Sorter that keeps up to about memory bytes in memory and the
-// rest in a temporary file in dir ("" for the system's folder).
+// New returns a Sorter that keeps up to about memory bytes in memory, also while it is
+// read, but at least 64 KiB then, and the rest in a temporary file in dir ("" for the
+// system's folder).
 func New(memory int64, dir string) *Sorter { return &Sorter{memory: memory, dir: dir} }
 
 // Add takes a record, and keeps value. After an error, which is one of the
@@ -66,23 +67,36 @@ func (s *Sorter) spill() error {
 		s.file = f
 	}
 	s.sortHeld()
-	w := bufio.NewWriterSize(io.NewOffsetWriter(s.file, s.end), 256<<10)
+	r, err := s.write(s.eachHeld, 256<<10)
+	if err != nil {
+		return err
+	}
+	s.runs = append(s.runs, r)
+	clear(s.held)
+	s.held, s.size = s.held[:0], 0
+	return nil
+}
+
+// write writes sorted records as a run.
+func (s *Sorter) write(records iter.Seq2[Record, error], buffer int) (run, error) {
+	w := bufio.NewWriterSize(io.NewOffsetWriter(s.file, s.end), buffer)
 	n := int64(0)
-	for _, r := range s.held {
+	for r, err := range records {
+		if err != nil {
+			return run{}, err
+		}
 		m, err := writeRecord(w, r)
 		if err != nil {
-			return err
+			return run{}, err
 		}
 		n += m
 	}
 	if err := w.Flush(); err != nil {
-		return err
+		return run{}, err
 	}
-	s.runs = append(s.runs, run{s.end, n})
+	r := run{s.end, n}
 	s.end += n
-	clear(s.held)
-	s.held, s.size = s.held[:0], 0
-	return nil
+	return r, nil
 }
 
 func (s *Sorter) sortHeld() {
@@ -99,12 +113,74 @@ func writeRecord(w *bufio.Writer, r Record) (int64, error) {
 	return int64(len(h) + len(r.Key) + len(r.Value)), errors.Join(err1, err2, err3)
 }
 
+// eachHeld yields what is held.
+func (s *Sorter) eachHeld(yield func(Record, error) bool) {
+	for _, r := range s.held {
+		if !yield(r, nil) {
+			return
+		}
+	}
+}
+
 // Sorted yields all records. It may be called again, but not after more records
 // were added. It ends after an error.
 func (s *Sorter) Sorted() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		s.sortHeld()
-		m, err := s.merge()
+		if len(s.runs) == 0 {
+			s.sortHeld()
+			s.eachHeld(yield)
+			return
+		}
+		if err := s.prepare(); err != nil {
+			yield(Record{}, fmt.Errorf("sort: %w", err))
+			return
+		}
+		s.merged(s.runs, s.buffer(len(s.runs)))(yield)
+	}
+}
+
+const (
+	// leastBuffer and mostBuffer bound the bytes that are read of a run at once.
+	leastBuffer, mostBuffer = 4 << 10, 64 << 10
+	// leastRuns are merged at once, however little memory there is.
+	leastRuns = 16
+)
+
+// buffer returns how much of each of n runs is in memory while they are merged.
+func (s *Sorter) buffer(n int) int {
+	return int(min(max(s.memory/int64(n), leastBuffer), mostBuffer))
+}
+
+// prepare spills what is still held, for merging takes its memory, and leaves no more
+// runs than can be merged at once. Only neighbours are merged, and the result takes their
+// place: equal keys stay in their order.
+func (s *Sorter) prepare() error {
+	if len(s.held) > 0 {
+		if err := s.spill(); err != nil {
+			return err
+		}
+	}
+	s.held = nil
+	most := max(leastRuns, int(s.memory/leastBuffer))
+	for at := 0; len(s.runs) > most; at++ {
+		if at+1 >= len(s.runs) {
+			at = 0 // once more through all
+		}
+		n := min(most, len(s.runs)-most+1, len(s.runs)-at) // as few as need be
+		buffer := s.buffer(n + 1)
+		r, err := s.write(s.merged(s.runs[at:at+n], buffer), buffer)
+		if err != nil {
+			return err
+		}
+		s.runs = slices.Replace(s.runs, at, at+n, r)
+	}
+	return nil
+}
+
+// merged yields the records of runs.
+func (s *Sorter) merged(runs []run, buffer int) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m, err := s.open(runs, buffer)
 		for err == nil && len(m) > 0 {
 			first := m[0]
 			if !yield(first.next, nil) {
@@ -122,20 +198,18 @@ func (s *Sorter) Sorted() iter.Seq2[Record, error] {
 	}
 }
 
-// merge opens all runs, what is held being the last.
-func (s *Sorter) merge() (merging, error) {
+// open begins to read runs.
+func (s *Sorter) open(runs []run, buffer int) (merging, error) {
 	var m merging
-	for i, r := range s.runs {
-		src := &source{order: i, file: bufio.NewReaderSize(io.NewSectionReader(s.file, r.off, r.n), 64<<10)}
-		m = append(m, src)
-	}
-	m = append(m, &source{order: len(s.runs), held: s.held})
-	for _, src := range m {
+	for i, r := range runs {
+		src := &source{order: i, file: bufio.NewReaderSize(io.NewSectionReader(s.file, r.off, r.n), buffer)}
 		if err := src.advance(); err != nil {
 			return nil, err
 		}
+		if !src.over {
+			m = append(m, src)
+		}
 	}
-	m = slices.DeleteFunc(m, func(s *source) bool { return s.over })
 	heap.Init(&m)
 	return m, nil
 }
@@ -156,17 +230,10 @@ type source struct {
 	order int // among the runs
 	next  Record
 	over  bool
-	file  *bufio.Reader // nil for
-	held  []Record
+	file  *bufio.Reader
 }
 
 func (s *source) advance() error {
-	if s.file == nil {
-		if s.over = len(s.held) == 0; !s.over {
-			s.next, s.held = s.held[0], s.held[1:]
-		}
-		return nil
-	}
 	key, err := binary.ReadUvarint(s.file)
 	if err == io.EOF {
 		s.over = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,36 @@ func TestSortedAndStable(t *testing.T) {
 			assert.Empty(t, left)
 		})
 	}
+}
+
+// TestBudget: what is held while runs are merged does not grow with their number.
+func TestBudget(t *testing.T) {
+	const memory = 256 << 10
+	s := New(memory, t.TempDir())
+	defer s.Close()
+	before := heapInUse()
+	for i := range 100_000 {
+		require.NoError(t, s.Add(fmt.Sprintf("%08x", uint32(i)*2654435761), make([]byte, 100)))
+	}
+	runs := len(s.runs)
+	require.Greater(t, runs, memory/leastBuffer, "more than can be merged at once")
+	n, last := 0, ""
+	for r, err := range s.Sorted() {
+		require.NoError(t, err)
+		require.Less(t, last, r.Key)
+		last = r.Key
+		if n++; n == 50_000 {
+			require.Less(t, heapInUse()-before, int64(3*memory), "%d runs", runs)
+		}
+	}
+	require.Equal(t, 100_000, n)
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestEmpty(t *testing.T) {

@@ -74,6 +74,8 @@ func asTable(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return fmt.Errorf("%w: %v", fs.ErrNotExist, err)
+	case errors.Is(err, storage.ErrUnavailable):
+		return fmt.Errorf("the table's store: %w", err) // there are two
 	case errors.Is(err, storage.ErrInvalidKey):
 		return fmt.Errorf("%w: %w", deltalog.ErrUnsupported, err)
 	}

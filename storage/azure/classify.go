@@ -55,10 +55,11 @@ func classify(err error) error {
 }
 
 // isCut reports whether the line broke, before an answer or in the middle of
-// one. An unknown host counts too; gocloud takes it for an object that is not there.
+// one. What is not the service counts too, and an unknown host, which gocloud takes for
+// an object that is not there.
 func isCut(err error) bool {
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
+	return errors.As(err, &network) || errors.Is(err, errForeign) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
 }
 
 func byStatus(code int) error {

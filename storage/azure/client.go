@@ -79,11 +79,14 @@ func (patientBlocks) Do(r *policy.Request) (*http.Response, error) {
 }
 
 // discreet sends requests and keeps the query out of its errors: with a SAS
-// token the query is the credential.
+// token the query is the credential. When it returns, nobody reads the body of the
+// request any more.
 type discreet struct{ client stall.Doer }
 
 func (d discreet) Do(r *http.Request) (*http.Response, error) {
-	reply, err := d.client.Do(r)
+	sent, done := lend(r)
+	reply, err := d.client.Do(sent)
+	done()
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		if u, bad := url.Parse(failed.URL); bad == nil {
@@ -101,12 +104,20 @@ func (d discreet) Do(r *http.Request) (*http.Response, error) {
 }
 
 // errForeign: something on the way answered in the service's place, such as the
-// login page of a network.
-var errForeign = errors.New("the answer is not one of the Blob service: it has no Last-Modified")
+// login page of a network or a proxy that tells of maintenance. It may be gone later,
+// so it is unavailable.
+var errForeign = errors.New("the answer is not one of the Blob service")
 
-// isForeign recognises an object without a time, which gocloud does not survive.
+// isForeign recognises an answer without the headers that all of the service have,
+// and an object without a time, which gocloud does not survive. The SDK looks at the
+// status alone.
 func isForeign(r *http.Request, reply *http.Response) bool {
+	if reply.StatusCode/100 != 2 {
+		return false
+	}
+	if reply.Header.Get("x-ms-request-id") == "" && reply.Header.Get("x-ms-version") == "" {
+		return true
+	}
 	q := r.URL.Query()
-	return r.Method == http.MethodGet && reply.StatusCode/100 == 2 && !q.Has("comp") && !q.Has("restype") &&
-		reply.Header.Get("Last-Modified") == ""
+	return r.Method == http.MethodGet && !q.Has("comp") && !q.Has("restype") && reply.Header.Get("Last-Modified") == ""
 }

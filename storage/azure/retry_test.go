@@ -48,6 +48,7 @@ func TestBegunUploadGoesOn(t *testing.T) {
 				if comp == "block" {
 					received += int(n)
 				}
+				w.Header().Set("x-ms-request-id", "1")
 				w.WriteHeader(http.StatusCreated)
 			}))
 			t.Cleanup(server.Close)

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -28,13 +29,14 @@ func answering(t *testing.T, status int, code string) *store {
 
 func open(t *testing.T, endpoint string) *store { return openWith(t, Driver(), endpoint) }
 
+// TestForeignAnswer: what answers, with status 200, is not the service.
 func TestForeignAnswer(t *testing.T) {
 	s := answering(t, http.StatusOK, "")
-	_, err := s.Open(t.Context(), "k", 0, -1)
-	require.ErrorIs(t, err, errForeign)
-	require.Nil(t, storage.Class(err), "nothing to try again, and no object that is missing")
-	_, _, err = s.Get(t.Context(), "k")
-	require.ErrorIs(t, err, errForeign)
+	for op, err := range everyOperation(t, s) {
+		require.ErrorIs(t, err, errForeign, op)
+		require.ErrorIs(t, err, storage.ErrUnavailable, op)
+	}
+	require.ErrorIs(t, s.Create(t.Context(), "large", bytes.NewReader(make([]byte, largeSize)), largeSize), errForeign)
 }
 
 func openWith(t *testing.T, driver storage.Driver, endpoint string) *store {
@@ -130,4 +132,19 @@ func TestChangedAndRefusedKeys(t *testing.T) {
 		_, err = s.Put(t.Context(), key, nil, "")
 		require.ErrorIs(t, err, storage.ErrInvalidKey, key)
 	}
+}
+
+// TestListWithoutParts: a page that has the service's headers and not what the driver
+// counts on is an error.
+func TestListWithoutParts(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-ms-request-id", "1")
+		_, _ = w.Write([]byte("<EnumerationResults/>"))
+	}))
+	t.Cleanup(server.Close)
+	require.NotPanics(t, func() {
+		for _, err := range open(t, server.URL).List(t.Context(), "", "") {
+			require.ErrorContains(t, err, "nil pointer")
+		}
+	})
 }

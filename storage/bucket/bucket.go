@@ -33,6 +33,11 @@ type Options struct {
 	// after, or at it. as gives access to that request, as in
 	// blob.ListOptions.BeforeList. nil: what comes before is read and skipped.
 	StartAfter func(after string, as func(any) bool) error
+	// Stored returns what says, after an upload without an error, whether the answer
+	// was one of the service: status 200 alone is also what a proxy gives its own
+	// pages. as gives access to the driver's writer, as in
+	// blob.WriterOptions.BeforeWrite. nil: it was.
+	Stored func(as func(any) bool) (check func() error, err error)
 	// MinBuffer is the least buffer in bytes that the driver takes for an
 	// upload. Default 256 KiB.
 	MinBuffer int

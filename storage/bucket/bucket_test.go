@@ -36,6 +36,7 @@ type fakeBucket struct {
 	writeErr      error
 	onWrite       func(ctx context.Context, b []byte) error
 	onUpload      func(io.Reader) error
+	onList        func()
 	pages         [][]string
 }
 
@@ -54,6 +55,9 @@ func (f *fakeBucket) NewRangeReader(context.Context, string, int64, int64, *driv
 func (f *fakeBucket) ListPaged(_ context.Context, opts *driver.ListOptions) (*driver.ListPage, error) {
 	if f.writeErr != nil {
 		return nil, f.writeErr
+	}
+	if f.onList != nil {
+		f.onList()
 	}
 	if opts.BeforeList != nil {
 		if err := opts.BeforeList(f.As); err != nil {
@@ -185,6 +189,20 @@ func TestBucketListOutOfOrder(t *testing.T) {
 		}
 		require.ErrorIs(t, last, errOrder, name)
 	}
+}
+
+// TestBucketListPanics: the drivers panic on a page that lacks what every page has.
+func TestBucketListPanics(t *testing.T) {
+	s := newFake(t, &fakeBucket{onList: func() { panic("a nil pointer") }}, nil)
+	var got []error
+	require.NotPanics(t, func() {
+		for _, err := range s.List(t.Context(), "", "") {
+			got = append(got, err)
+		}
+	})
+	require.Len(t, got, 1)
+	require.ErrorIs(t, got[0], errPanic)
+	require.ErrorContains(t, got[0], "nil pointer")
 }
 
 func TestBucketBrokenStreams(t *testing.T) {

@@ -55,12 +55,22 @@ func (s *Store) upload(ctx context.Context, name string, src *stream.Source, siz
 	uctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	src.OnFailure(cancel)
+	stored := func() error { return nil }
 	err := s.bucket.Upload(uctx, name, src, &blob.WriterOptions{
 		ContentType:    "application/octet-stream",
 		BufferSize:     s.bufferSize(size),
 		MaxConcurrency: parallelParts,
 		IfNotExist:     ifNotExist,
+		BeforeWrite: func(as func(any) bool) (err error) {
+			if s.opts.Stored != nil {
+				stored, err = s.opts.Stored(as)
+			}
+			return err
+		},
 	})
+	if err == nil {
+		err = stored()
+	}
 	ended, failed := src.Finish()
 	switch {
 	case failed != nil && err == nil:

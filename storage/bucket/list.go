@@ -56,7 +56,7 @@ func (s *Store) next(ctx context.Context, it *blob.ListIterator) (storage.Info, 
 	if err := ctx.Err(); err != nil { // a page in memory does not look
 		return storage.Info{}, err
 	}
-	o, err := it.Next(ctx)
+	o, err := nextObject(ctx, it)
 	if err == io.EOF {
 		return storage.Info{}, err
 	}
@@ -64,4 +64,17 @@ func (s *Store) next(ctx context.Context, it *blob.ListIterator) (storage.Info, 
 		return storage.Info{}, s.classified(ctx, opList, err)
 	}
 	return storage.Info{Key: o.Key[min(len(s.prefix), len(o.Key)):], Size: o.Size, ModTime: o.ModTime}, nil
+}
+
+// errPanic: an answer that a driver does not survive. Those of gocloud trust that each
+// object has a time and each page its parts; what answered need not be the service.
+var errPanic = errors.New("the driver cannot read the answer, and panics")
+
+func nextObject(ctx context.Context, it *blob.ListIterator) (o *blob.ListObject, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			o, err = nil, fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	return it.Next(ctx)
 }

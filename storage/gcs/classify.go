@@ -40,9 +40,10 @@ func classify(err error) error {
 }
 
 // isCut reports whether the line broke, before an answer or in the middle of one.
+// What is not the service counts too.
 func isCut(err error) bool {
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
+	return errors.As(err, &network) || errors.Is(err, errForeign) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
 }
 
 func classifyReply(reply *googleapi.Error) error {

@@ -66,6 +66,7 @@ func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 		Prefix:     c.Prefix,
 		Classify:   classify,
 		StartAfter: startAfter,
+		Stored:     stored,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
@@ -81,5 +82,26 @@ func startAfter(after string, as func(any) bool) error {
 		return errors.New("gcs: gocloud does not show its list request")
 	}
 	query.StartOffset = after
+	return nil
+}
+
+// errForeign: something on the way answered in the service's place. It may be gone
+// later, so it is unavailable.
+var errForeign = errors.New("the answer is not one of Google Cloud Storage: the object has no generation")
+
+// stored wants to see what the service says of every object that it stores.
+func stored(as func(any) bool) (check func() error, err error) {
+	var w *gcstorage.Writer
+	if !as(&w) {
+		return nil, errors.New("gcs: gocloud does not show its writer")
+	}
+	return func() error { return checkStored(w) }, nil
+}
+
+// checkStored looks at the answer of an upload that ended without an error.
+func checkStored(w *gcstorage.Writer) error {
+	if attrs := w.Attrs(); attrs == nil || attrs.Generation <= 0 {
+		return errForeign
+	}
 	return nil
 }

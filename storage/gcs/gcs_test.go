@@ -74,6 +74,26 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestForeignAnswer: what answers, with status 200, is not the service.
+func TestForeignAnswer(t *testing.T) {
+	for _, body := range []string{"{}", "<html><body>We will be back soon.</body></html>"} {
+		svc, endpoint := newService(t)
+		svc.before = func(w http.ResponseWriter, r *http.Request) bool {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+		s := open(t, endpoint)
+		require.Error(t, create(t.Context(), s, "k", "content"), body)
+		require.Error(t, s.Create(t.Context(), "large", bytes.NewReader(make([]byte, 9<<20)), 9<<20), body)
+		_, err := s.Put(t.Context(), "hint", []byte("1"), "")
+		require.Error(t, err, body)
+		if body == "{}" {
+			require.ErrorIs(t, create(t.Context(), s, "k", "content"), storage.ErrUnavailable)
+		}
+	}
+}
+
 func TestOverwrite(t *testing.T) {
 	_, endpoint := newService(t)
 	s := open(t, endpoint)

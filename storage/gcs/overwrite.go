@@ -92,6 +92,9 @@ func write(ctx context.Context, object *gcstorage.ObjectHandle, b []byte) (gener
 	if err := w.Close(); err != nil {
 		return 0, err
 	}
+	if err := checkStored(w); err != nil {
+		return 0, err
+	}
 	return w.Attrs().Generation, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // byCode holds the error codes of the S3 API reference whose meaning the HTTP
@@ -60,11 +61,11 @@ func classify(err error) error {
 }
 
 // isCut reports whether the line broke: before the request was through, while
-// the reply was read, or in the middle of a body.
+// the reply was read, or in the middle of a body. What is not the service counts too.
 func isCut(err error) bool {
 	var send *smithyhttp.RequestSendError
 	var network net.Error
-	return errors.As(err, &send) || errors.As(err, &network) ||
+	return errors.As(err, &send) || errors.As(err, &network) || errors.Is(err, errForeign) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(broken))
 }
 
@@ -89,12 +90,6 @@ func isCode(err error, code string) bool {
 	return errors.As(err, &api) && api.ErrorCode() == code
 }
 
-// sourceError is an error of the reader that the caller gave to Create. It is
-// passed on as it is and never taken for one of the service.
-type sourceError struct{ error }
-
-func (e sourceError) Unwrap() error { return e.error }
-
 // broken is a body that ended early.
 type broken struct{ error }
 
@@ -109,7 +104,10 @@ func (s *store) fail(ctx context.Context, op, key string, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("%s %s: %w (%v)", op, key, ended, err)
 	}
-	if class := classify(err); class != nil && ctx.Err() == nil && !errors.As(err, new(sourceError)) {
+	if own := (*stream.SourceError)(nil); errors.As(err, &own) {
+		return fmt.Errorf("%s %s: %w", op, key, err) // whatever it looks like
+	}
+	if class := classify(err); class != nil && ctx.Err() == nil {
 		return fmt.Errorf("%s %s: %w: %w", op, key, class, err)
 	}
 	return fmt.Errorf("%s %s: %w", op, key, err)

@@ -47,6 +47,7 @@ func newClient(ctx context.Context, c storage.Config, s settings, stalled time.D
 	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) {
 		s.apply(o)
 		o.HTTPClient = stall.Client(o.HTTPClient, stalled)
+		o.APIOptions = append(o.APIOptions, refuseForeign)
 	})
 	if client.Options().Region == "" {
 		return nil, false, invalid("no region: set parameter %q or AWS_REGION", paramRegion)

@@ -15,6 +15,8 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 const (
@@ -93,7 +95,7 @@ func (s *store) sendParts(ctx context.Context, key, id string, first []byte, r i
 		return nil, failed
 	}
 	if err != nil {
-		return nil, sourceError{err}
+		return nil, &stream.SourceError{Err: err}
 	}
 	slices.SortFunc(parts, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
 	return parts, nil

@@ -3,12 +3,16 @@ package s3
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 func TestPartSize(t *testing.T) {
@@ -70,3 +74,16 @@ func TestReadFirst(t *testing.T) {
 type idle struct{}
 
 func (idle) Read([]byte) (int, error) { return 0, nil }
+
+// TestSourceIsMarked: an error of the source is none of the service, whatever it looks
+// like, and nobody tries again for it.
+func TestSourceIsMarked(t *testing.T) {
+	_, endpoint := newService(t)
+	s := open(t, endpoint)
+	for _, before := range []int{0, 100, testPart, testPart + 5} {
+		r := io.MultiReader(bytes.NewReader(pattern(before)), failing{fmt.Errorf("the other store: %w", storage.ErrUnavailable)})
+		err := s.Create(t.Context(), "k", r, int64(before+10))
+		require.ErrorAs(t, err, new(*stream.SourceError), before)
+		require.ErrorContains(t, err, "source: the other store", before)
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
 // bucketStore is what reads and lists: the store that every gocloud bucket has.
@@ -66,7 +67,7 @@ func (s *store) Create(ctx context.Context, key string, r io.Reader, size int64)
 		return s.fail(ctx, "create", key, err)
 	}
 	if err != nil {
-		return fmt.Errorf("create %s: %w", key, err)
+		return s.fail(ctx, "create", key, &stream.SourceError{Err: err})
 	}
 	if err := s.probeMultipart(ctx); err != nil {
 		return fmt.Errorf("create %s: %w", key, err)

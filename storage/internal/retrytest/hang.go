@@ -35,6 +35,7 @@ func begin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", size)
 	w.Header().Set("Last-Modified", "Mon, 02 Nov 2026 08:00:00 GMT")
 	w.Header().Set("ETag", `"e"`)
+	w.Header().Set("X-Ms-Request-Id", "1")
 	w.WriteHeader(status)
 	_ = http.NewResponseController(w).Flush()
 }

@@ -59,9 +59,25 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	if err != nil && err != io.EOF {
 		err = b.Fail(err)
+		if b.Left != UnknownSize {
+			err = &Broken{err, b.Left}
+		}
 	}
 	return n, err
 }
+
+// Broken is the error of a stream that broke, which knows how much was still to come:
+// what is opened in its place has to give that, whatever became of the object.
+type Broken struct {
+	Err  error
+	Left int64 // bytes
+}
+
+// Error is that of Err.
+func (b *Broken) Error() string { return b.Err.Error() }
+
+// Unwrap returns Err.
+func (b *Broken) Unwrap() error { return b.Err }
 
 // Close closes Src.
 func (b *Body) Close() error { return b.Src.Close() }
