@@ -91,7 +91,7 @@ func parseEntry(line []byte) (IndexEntry, error) {
 	if err := checkJSON(line); err != nil {
 		return e, err
 	}
-	if err := unmarshal(line, &e); err != nil {
+	if err := unmarshal(line, &e, checkLine); err != nil {
 		return e, err
 	}
 	if e.Version < 0 {

@@ -48,7 +48,7 @@ func parseLast(raw []byte, v any) error {
 	if err := checkFormat(raw); err != nil {
 		return err
 	}
-	return unmarshal(raw, v)
+	return unmarshal(raw, v, checkObject)
 }
 
 // checkJSON tests that raw is one JSON object in UTF-8.
@@ -65,9 +65,9 @@ func checkJSON(raw []byte) error {
 }
 
 // unmarshal reads raw, which checkJSON has passed, into v. What encoding/json
-// would understand in its own way, or spend much memory on, is refused before.
-func unmarshal(raw []byte, v any) error {
-	if err := checkObject(raw); err != nil {
+// would understand in its own way, or spend much memory on, check refuses before.
+func unmarshal(raw []byte, v any, check func([]byte) error) error {
+	if err := check(raw); err != nil {
 		return err
 	}
 	if err := checkEscapes(raw); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"unicode"
 	"unicode/utf16"
@@ -27,9 +28,17 @@ const (
 // checkObject refuses, in raw, which is valid JSON, objects that two readers could
 // understand differently: with one name twice, or, since encoding/json ignores
 // case, with a name that is not all lower case. Keys of metadata are free. It also
-// refuses times in another form than FORMAT.md has, and what is beyond the bounds.
+// refuses times in another form than FORMAT.md has, and what is beyond the bounds; then
+// the error is a *boundError.
 func checkObject(raw []byte) error {
 	w := walker{raw: raw, counts: make(map[string]int)}
+	return w.value(nil, false)
+}
+
+// checkLine is checkObject for a line of an index, in which nothing is bounded but its
+// length, and which has no times.
+func checkLine(raw []byte) error {
+	w := walker{raw: raw}
 	return w.value(nil, false)
 }
 
@@ -40,7 +49,8 @@ type walker struct {
 	at     int
 	depth  int
 	seen   [][]byte       // names of the objects that are open, outermost first
-	counts map[string]int // of elements so far, by the name of their arrays, where that is bounded
+	list   []byte         // name of the array in the outermost object that is open
+	counts map[string]int // of elements so far, by the name of their arrays, where that is bounded; nil: of a line
 }
 
 // value checks the value at w.at, which has this name, and goes behind it.
@@ -65,6 +75,9 @@ func (w *walker) value(name []byte, free bool) error {
 }
 
 func (w *walker) array(name string, free bool) error {
+	if w.depth == 2 {
+		w.list = []byte(name)
+	}
 	return w.elements(func() error {
 		if err := w.count(name); err != nil {
 			return err
@@ -76,14 +89,24 @@ func (w *walker) array(name string, free bool) error {
 // count counts one more element of the arrays of this name.
 func (w *walker) count(list string) error {
 	limit, bounded := w.limit(list)
-	if !bounded {
+	if !bounded || w.counts == nil {
 		return nil
 	}
 	if w.counts[list]++; w.counts[list] > limit {
-		return fmt.Errorf("%s: more than %d: %w: %w", list, limit, ErrTooLarge, ErrCorrupt)
+		return &boundError{fmt.Sprintf("%s: more than %d", list, limit)}
 	}
 	return nil
 }
+
+// boundError: there is more in an object than may be. To who reads it that is damage, to
+// who would write it not.
+type boundError struct{ what string }
+
+func (e *boundError) Error() string {
+	return fmt.Sprintf("%s: %v: %v", e.what, ErrTooLarge, ErrCorrupt)
+}
+
+func (e *boundError) Unwrap() []error { return []error{ErrTooLarge, ErrCorrupt} }
 
 // limit is how many elements arrays of this name have at most, where they take
 // memory.
@@ -112,7 +135,7 @@ func (w *walker) object(free bool) error {
 			return corruptf("name %.80q stands twice in an object", name)
 		}
 		if len(many)+len(w.seen)-outer == maxNames {
-			return fmt.Errorf("object of more than %d names: %w: %w", maxNames, ErrTooLarge, ErrCorrupt)
+			return &boundError{fmt.Sprintf("object of more than %d names", maxNames)}
 		}
 		if w.seen = append(w.seen, name); len(w.seen)-outer > 16 {
 			if many == nil {
@@ -140,21 +163,20 @@ func (w *walker) member(name []byte, free bool) error {
 	if err := w.value(name, free || string(name) == "metadata"); err != nil {
 		return err
 	}
-	if value := w.raw[begin:w.at]; !free && string(name) == "modified" && value[0] == '"' {
-		return checkTime(value)
+	if value := w.raw[begin:w.at]; value[0] == '"' && w.isTime(name) && !timeText.Match(value) {
+		return corruptf("time %.80s", value)
 	}
 	return nil
 }
 
-// checkTime narrows the times of RFC 3339 to those of FORMAT.md: a string that is one
-// ends in Z and has nine digits of a fraction at most, which encoding/json would
-// not mind.
-func checkTime(text []byte) error {
-	if len(text) > len(`"2006-01-02T15:04:05.123456789Z"`) || !bytes.HasSuffix(text, []byte(`Z"`)) {
-		return corruptf("time %.80s", text)
-	}
-	return nil
+// isTime reports whether a name, of the innermost object that is open, is that of a time.
+func (w *walker) isTime(name []byte) bool {
+	known := w.depth == 1 || w.depth == 3 && string(w.list) == "versions"
+	return known && w.counts != nil && string(name) == "modified"
 }
+
+// timeText matches the times that FORMAT.md has (M4), of which encoding/json takes more.
+var timeText = regexp.MustCompile(`^"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z"$`)
 
 func contains(names [][]byte, name []byte) bool {
 	for _, n := range names {

@@ -2,10 +2,14 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,11 +71,35 @@ func TestCheckObjectCounts(t *testing.T) {
 		names(maxNames - 1): nil, names(maxNames): ErrTooLarge, files(2): nil, files(1000): nil, strings.Replace(files(1000), "x", "", 20): ErrTooLarge,
 		`{"files":[],"later":{"files":[0,0]}}`: ErrTooLarge, `{"later":[` + strings.Repeat("0,", 9999) + `0]}`: nil, `{"parts":[{}]}`: ErrTooLarge,
 		`{"modified":"2026-01-01T00:00:00Z","metadata":{"modified":"now"}}`: nil, `{"modified":"2026-01-01T00:00:00+00:00"}`: ErrCorrupt, `{"modified":null}`: nil, `{"modified":""}`: ErrCorrupt,
+		// Only where a time is known; elsewhere later writers may mean something else by the name.
+		`{"versions":[{"modified":"now"}]}`: ErrCorrupt, `{"versions":[{"commit":{"modified":"now"}}]}`: nil, `{"later":[{"modified":"now"}]}`: nil, `{"origin":{"modified":"now"}}`: nil,
+		`{"versions":[{"modified":"2026-01-01T00:00:00.5Z"}],"later":[]}`: nil, `{"later":[],"versions":[{"modified":"2026-01-01T00:00:00\u005a"}]}`: ErrCorrupt,
 		strings.Repeat(`{"a":`, maxDepth) + `0` + strings.Repeat(`}`, maxDepth): nil, strings.Repeat(`{"a":`, maxDepth+1) + `0` + strings.Repeat(`}`, maxDepth+1): ErrCorrupt,
 	} {
 		require.True(t, json.Valid([]byte(raw)))
 		assert.ErrorIs(t, checkObject([]byte(raw)), want, "%.80s", raw)
 	}
+}
+
+// A line of an index is bounded by its length alone, and has no time.
+func TestCheckLine(t *testing.T) {
+	require.NoError(t, checkLine([]byte(`{"files":[1,2,3],"modified":"now"}`)))
+	require.ErrorIs(t, checkLine([]byte(`{"path":"a","Path":"b"}`)), ErrCorrupt)
+}
+
+// What is too much for a description is damage to a reader, but not to who would write it.
+func TestTooMuchToWrite(t *testing.T) {
+	m := Manifest{Versions: []Version{{Modified: time.Unix(0, 0).UTC(), Metadata: map[string]string{}}}}
+	for i := range maxNames + 1 {
+		m.Versions[0].Metadata[strconv.Itoa(i)] = ""
+	}
+	c, err := NewCodec(nil)
+	require.NoError(t, err)
+	_, err = c.Encode(t.Context(), io.Discard, m, func(context.Context, string) (io.ReadCloser, int64, error) {
+		return io.NopCloser(strings.NewReader("{}")), 2, nil
+	})
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.NotErrorIs(t, err, ErrCorrupt)
 }
 
 // FuzzCheckNames compares with the tokens of encoding/json.

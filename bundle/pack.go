@@ -143,7 +143,11 @@ func (p *packer) last(path string, raw []byte, modified time.Time) error {
 	if int64(len(raw)) > p.MaxManifest {
 		return fmt.Errorf("manifest of %d bytes, limit is %d: %w", len(raw), p.MaxManifest, ErrTooLarge)
 	}
-	if err := checkObject(raw); err != nil { // it could not be read
+	err := checkObject(raw)
+	if beyond := (*boundError)(nil); errors.As(err, &beyond) {
+		err = fmt.Errorf("%s: %w", beyond.what, ErrTooLarge)
+	}
+	if err != nil { // it could not be read
 		return err
 	}
 	f := p.frames
@@ -166,6 +170,6 @@ func (p *packer) last(path string, raw []byte, modified time.Time) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	_, err := f.w.Write(f.table.frame())
+	_, err = f.w.Write(f.table.frame())
 	return err
 }

@@ -389,6 +389,7 @@ func manifestRecipes(all map[string]recipe) {
 	for name, text := range map[string]string{
 		"offset": "2026-03-04T06:06:07.123456789+01:00", "offset-zero": "2026-03-04T05:06:07.123456789+00:00",
 		"digits": "2026-03-04T05:06:07.1234567891Z", "year-0": "0000-03-04T05:06:07.123456789Z",
+		"hour": "2026-03-04T5:06:07Z", "comma": "2026-03-04T05:06:07,5Z",
 	} {
 		all["m4-time-"+name] = bad("M4", "corrupt", "the time "+text, func(f *forgery) { f.version(0)["modified"] = text })
 	}

@@ -85,18 +85,28 @@ func (s *session) takeBase(ctx context.Context, pos *position, v, tip deltalog.V
 			return at(v, baseKey(v), err)
 		}
 	}
-	draft, err := s.draftBase(ctx, table, pos, v, tip)
-	if err != nil {
-		return at(v, baseKey(v), err)
-	}
-	err = s.createBase(ctx, pos, draft)
-	if rerr := draft.remove(); rerr != nil {
-		s.log.Warn("temporary files not removed", logError, rerr)
+	err := s.draftAndCreate(ctx, table, pos, v, tip, false)
+	if errors.Is(err, fs.ErrNotExist) { // the table's own checkpoint, perhaps, by log cleanup
+		err = s.draftAndCreate(ctx, table, pos, v, tip, true)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("a file vanished while it was read, push again: %w", err)
 	}
 	return at(v, baseKey(v), err)
+}
+
+// draftAndCreate makes the base of version v and uploads it; ownCheckpoint: with a
+// checkpoint that we write, whatever the table has.
+func (s *session) draftAndCreate(ctx context.Context, table StateReader, pos *position, v, tip deltalog.Version, ownCheckpoint bool) error {
+	draft, err := s.draftBase(ctx, table, pos, v, tip, ownCheckpoint)
+	if err != nil {
+		return err
+	}
+	err = s.createBase(ctx, pos, draft)
+	if rerr := draft.remove(); rerr != nil {
+		s.log.Warn("temporary files not removed", logError, rerr)
+	}
+	return err
 }
 
 // hasBase notes that the store has a base, an object of size bytes.
@@ -222,6 +232,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 type baseDraft struct {
 	base              bundle.Base
 	checkpoint, index temporary // the former empty if the table has one
+	ownCheckpoint     bool      // not one that the table has
 	carried           int64     // bytes of base.Files
 
 	// What no bundle has, be it in parts or in the base:

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"regexp"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -15,7 +16,7 @@ const smallCheckpoint = 64 << 10
 // planCheckpoint carries the checkpoint of the version before, if the source
 // has one: it mostly appears after that version was pushed. A checkpoint is no
 // part of the history, so one that is not there yet, too large, or of names
-// that a bundle has no room for, is left out for good, and the replica writes
+// that a bundle has no room for, or in parts, is left out for good, and the replica writes
 // its own.
 func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 	v := deltalog.Version(p.Version.Version)
@@ -54,10 +55,17 @@ func (s *session) planCheckpoint(ctx context.Context, p *versionPlan) error {
 	return nil
 }
 
-// canCarry reports whether a bundle may hold files of a checkpoint by these names.
+// canCarry reports whether files of a checkpoint may be carried: a bundle has room for
+// their names, and they are of one writing. Whoever writes the classic parts again, which
+// have the same names each time, may divide the state otherwise, and some of them may be
+// of before when they are read. A single file is replaced as a whole, and those of V2 have
+// names of their own.
 func canCarry(files []string) bool {
-	return !slices.ContainsFunc(files, func(path string) bool { return !bundle.IsCheckpointPath(path) })
+	return !slices.ContainsFunc(files, func(path string) bool { return !bundle.IsCheckpointPath(path) || isPart.MatchString(path) })
 }
+
+// isPart matches one of the files of a classic checkpoint that has several.
+var isPart = regexp.MustCompile(`\.checkpoint\.[0-9]{10}\.[0-9]{10}\.parquet$`)
 
 // newestCheckpoint asks the table once per push.
 func (s *session) newestCheckpoint(ctx context.Context, table StateReader) (deltalog.Version, error) {

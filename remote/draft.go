@@ -19,8 +19,8 @@ import (
 // draftBase gathers what the base of version v says: the commit, a checkpoint,
 // and for every live file where it lies, after those that nothing in the store has were
 // stored in parts, as far as the base itself does not carry them.
-func (s *session) draftBase(ctx context.Context, table StateReader, pos *position, v, tip deltalog.Version) (_ *baseDraft, err error) {
-	d := &baseDraft{base: bundle.Base{Version: int64(v), Writer: s.opts.Writer}}
+func (s *session) draftBase(ctx context.Context, table StateReader, pos *position, v, tip deltalog.Version, ownCheckpoint bool) (_ *baseDraft, err error) {
+	d := &baseDraft{base: bundle.Base{Version: int64(v), Writer: s.opts.Writer}, ownCheckpoint: ownCheckpoint}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.remove())
@@ -70,7 +70,7 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 // draftCheckpoint takes the checkpoint that the table has of that very version as it is,
 // since ours may lack what it has. Else it writes one to a temporary file.
 func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *deltalog.Snapshot) error {
-	if state.Base != nil && *state.Base == state.Version && canCarry(state.BaseFiles) {
+	if !d.ownCheckpoint && state.Base != nil && *state.Base == state.Version && canCarry(state.BaseFiles) {
 		for _, path := range state.BaseFiles {
 			d.base.Checkpoint = append(d.base.Checkpoint, bundle.File{Path: path, Kind: bundle.KindCheckpoint})
 		}

@@ -35,7 +35,7 @@ func (l listing) passes(err error) bool { return errors.Is(err, storage.ErrNotFo
 // object is a bundle or a base, or another object that belongs to a version.
 type object struct {
 	version      deltalog.Version // in its key
-	last         deltalog.Version // that a bundle carries, if it is known to carry several, else 0
+	last         deltalog.Version // that a bundle carries, if that is known, else 0
 	off          int64            // where a bundle begins in the object Key
 	pack         bool             // Key is that of a pack
 	storage.Info                  // Size is that of the bundle; negative: not known
@@ -343,7 +343,7 @@ func (s *session) endOfRun(ctx context.Context, l listing, v deltalog.Version, h
 func (s *session) longer(ctx context.Context, found *run, l listing, from, to int) error {
 	v := found.last
 	for p := range s.peekEach(ctx, l.bundles[from:to]) {
-		if l.passes(p.err) {
+		if l.passes(p.err) || s.lenient && errors.Is(p.err, ErrCorrupt) {
 			continue
 		}
 		if p.err != nil {
@@ -360,6 +360,7 @@ func (s *session) longer(ctx context.Context, found *run, l listing, from, to in
 // one, and another for each gap that a bundle records, also one at the very beginning.
 // A hole that none records is not bridged, and what lies above it not there yet.
 func (s *session) history(ctx context.Context, l listing, first deltalog.Version, hints runHints) ([]segment, error) {
+	s.learnEnds(ctx, l, first, hints)
 	var segments []segment
 	for next := first; ; {
 		seg, found, err := s.gapFreeEnd(ctx, l, next, hints)
@@ -390,6 +391,9 @@ func (s *session) bridge(ctx context.Context, l listing, end deltalog.Version) (
 			continue
 		}
 		m, err := s.peek(ctx, o)
+		if s.lenient && isBroken(err) {
+			continue
+		}
 		if err != nil {
 			return 0, false, err
 		}

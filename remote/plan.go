@@ -15,12 +15,14 @@ import (
 const (
 	runBytes    = 8 << 20 // of table files and commits, before compression
 	runVersions = 1024
+	runSaid     = 16 << 20 // bytes that the manifest says of them, about
 )
 
 // plan is one bundle, ready to be packed: a version, or a run of small ones.
 type plan struct {
 	versions []*versionPlan
 	size     int64           // bytes of the files and the commits, before compression
+	said     int64           // about how many bytes the manifest says of them
 	carried  map[string]bool // paths; false: recorded absent
 
 	portion *portion // of what the push does
@@ -45,6 +47,22 @@ type versionPlan struct {
 	before position // to plan it again
 }
 
+// said is about how many bytes the manifest says of v.
+func (v *versionPlan) said() int64 {
+	const each = 256 // names of keys, a size, a digest, a place
+	n := int64(each)
+	for _, f := range v.Files {
+		n += int64(len(f.Path)) + each
+	}
+	for _, path := range v.Absent {
+		n += int64(len(path)) + 16 // so that as many as FORMAT.md allows (L2) are too much
+	}
+	for key, value := range v.Metadata {
+		n += int64(len(key)+len(value)) + 16
+	}
+	return n
+}
+
 func (p *plan) first() deltalog.Version { return deltalog.Version(p.versions[0].Version.Version) }
 
 func (p *plan) last() deltalog.Version {
@@ -54,7 +72,7 @@ func (p *plan) last() deltalog.Version {
 // takes reports whether v may join the versions of p in one bundle, in which
 // no path stands twice (bundle/FORMAT.md, P5).
 func (p *plan) takes(v *versionPlan) bool {
-	if len(p.versions) == runVersions || p.size+v.size > runBytes || v.Gap != nil {
+	if len(p.versions) == runVersions || p.size+v.size > runBytes || p.said+v.said() > runSaid || v.Gap != nil {
 		return false
 	}
 	for _, path := range v.Absent {
@@ -82,6 +100,7 @@ func (p *plan) add(v *versionPlan) {
 	}
 	p.versions = append(p.versions, v)
 	p.size += v.size
+	p.said += v.said()
 }
 
 // commit returns the bytes of the commit of version v, nil if they were not kept.

@@ -104,35 +104,46 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if _, there := find(l.bases, floor); !there || floor <= begun {
 		return nil, cause
 	}
+	of, err := s.readIdentity(ctx)
+	if err != nil || of == nil {
+		return nil, errors.Join(cause, err)
+	}
 	id, err := s.stateID(ctx, reader, begun)
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	if err := s.checkReplicaID(ctx, begun, id); err != nil {
+	if err := of.checkReplicaID(begun, id); err != nil {
 		return nil, err
 	}
 	return s.restoreBase(ctx, table, floor, true, nil)
 }
 
 // checkReplica makes sure that a replica whose newest version the store does not have any
-// more is of the store's table, by the id of that: its log is about to go.
+// more is of the store's table, by the id of that: its log is about to go. Within a history
+// the id may change, so that which the replica had at the beginning will do, too.
 func (s *session) checkReplica(ctx context.Context, tip deltalog.Version) error {
+	of, err := s.readIdentity(ctx)
+	if err != nil || of == nil {
+		return err
+	}
 	id, err := s.tableID(ctx, tip)
-	if err == nil && id == "" { // of a table that cannot tell its state
-		id, err = s.tableID(ctx, 0)
+	if err == nil && id != of.TableID {
+		first, ferr := s.tableID(ctx, of.First)
+		if !errors.Is(ferr, fs.ErrNotExist) {
+			id, err = first, ferr
+		}
 	}
 	if err != nil {
 		return at(tip, "", err)
 	}
-	return s.checkReplicaID(ctx, tip, id)
+	return of.checkReplicaID(tip, id)
 }
 
-func (s *session) checkReplicaID(ctx context.Context, v deltalog.Version, id string) error {
-	of, err := s.readIdentity(ctx)
-	if err == nil && of != nil && id != of.TableID {
-		err = at(v, "", fmt.Errorf("%w: the store does not have this version any more, and its table has the id %q, the replica %q: restore it into an empty folder", ErrDiverged, of.TableID, id))
+func (of *identity) checkReplicaID(v deltalog.Version, id string) error {
+	if id == of.TableID {
+		return nil
 	}
-	return err
+	return at(v, "", fmt.Errorf("%w: the store does not have this version any more, and its table has the id %q, the replica %q: restore it into an empty folder", ErrDiverged, of.TableID, id))
 }
 
 // checkHead compares with the head where the replica has come that far, so

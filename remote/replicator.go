@@ -175,6 +175,7 @@ type Replicator struct {
 	mu   sync.Mutex // guards what follows
 	mode Mode
 	seen *position // where the store is, as far as this process knows; nil: ask
+	ends ends
 }
 
 // New returns a Replicator of table and store. A table that is a LogApplier
@@ -187,10 +188,10 @@ type Replicator struct {
 // store is empty all but Push may wrap ErrEmptyStore; Follow and WaitFor end with the error
 // of the mode's call. New touches neither.
 //
-// A Replicator does not know where its table and its store are. The host keeps them
-// apart, neither within the other's folder or prefix: VACUUM of an engine removes what
-// no version names from a table's folder, and with it a store there. Where both are
-// named by a storage.Config, its method Overlaps tells.
+// A Replicator does not know where its table and its store are. The host keeps the store
+// out of the table's folder or prefix: VACUUM of an engine removes what no version names
+// from there, and with it a store. Where both are named by a storage.Config, its method
+// Holds tells.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
 	if store == nil {
 		return nil, errors.New("remote: a store is required")

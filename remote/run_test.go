@@ -2,9 +2,11 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -227,4 +229,28 @@ func TestLongRunBelowTheNewestKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, consolidate(t, store).Bundles)
 	requireSame(t, source.dir, restored(t, store))
+}
+
+// Of a run the manifest stays within its limits, too, where the host says much of each version.
+func TestRunOfMuchMetadata(t *testing.T) {
+	for name, metadata := range map[string]map[string]string{
+		"many bytes": {"cmd": strings.Repeat("m", 80<<10)},
+		"many names": func() map[string]string {
+			names := map[string]string{}
+			for i := range 1100 {
+				names[strconv.Itoa(i)] = ""
+			}
+			return names
+		}(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.txns(1024)
+			_, err := replicator(t, source.dir, store, &remote.Options{Metadata: func(context.Context, deltalog.Version) (map[string]string, error) {
+				return metadata, nil
+			}}).Push(t.Context())
+			require.NoError(t, err)
+			requireSame(t, source.dir, restored(t, store))
+		})
+	}
 }

@@ -36,6 +36,7 @@ type session struct {
 	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told
 	fresh     bool                        // there is no file yet where init works
 	endIsSure bool                        // where the store ends is what a listing says
+	lenient   bool                        // a bundle that cannot be read leads nowhere; Verify tells of it
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:
 	live        *extsort.Set      // paths live at liveVersion; nil until asked for

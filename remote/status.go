@@ -29,8 +29,8 @@ type Status struct {
 	Lag Lag `json:"lag"`
 	// Safe is what SafeVersion returns; nil if nothing is safe: nothing was pushed,
 	// the histories differ, the table's log no longer goes back to what the store
-	// has, or the store lost the beginning of what it had. Where it is below both
-	// Local and Store, the store lost what lies above; Verify tells what.
+	// has, the store lost the beginning of what it had, or may not be listed. Where it is
+	// below both Local and Store, the store lost what lies above; Verify tells what.
 	Safe *deltalog.Version `json:"safe,omitempty"`
 	// Diverged: at the newest version that both have, the commits differ.
 	Diverged bool `json:"diverged"`
@@ -51,7 +51,7 @@ func (s *session) statusAndSafe(ctx context.Context) (Status, error) {
 		return st, err
 	}
 	safe, err := s.safe(ctx, pos, *st.Local)
-	if errors.Is(err, ErrGap) || errors.Is(err, ErrDiverged) || isBroken(err) {
+	if errors.Is(err, ErrGap) || errors.Is(err, ErrDiverged) || errors.Is(err, ErrDenied) || isBroken(err) {
 		return st, nil
 	}
 	if err == nil {

@@ -148,6 +148,7 @@ type verifier struct {
 }
 
 func (v *verifier) run(ctx context.Context) error {
+	v.lenient = true
 	id, l, segments, err := v.wholeHistory(ctx)
 	if err != nil {
 		return err

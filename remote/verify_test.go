@@ -430,3 +430,29 @@ func TestVerifyFindsFilesThatNobodyBrought(t *testing.T) {
 	require.Equal(t, []string{"missing part-00001.parquet", "missing part-00001.parquet"}, kinds(v), "versions 1 and 2 need it")
 	require.ErrorIs(t, v.Err(), remote.ErrGap)
 }
+
+// The head is only a hint: without it Verify finds the same.
+func TestVerifyOfDamageWithoutAHead(t *testing.T) {
+	for _, data := range bothDepths {
+		source := newPond(t)
+		var store storage.Store = storage.NewMemory()
+		source.churn(6, 3, 100)
+		source.pushSingly(store)
+		for _, v := range []int{2, 4} {
+			spoil(t, store, fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v), func(b []byte) []byte { b[len(b)/2] ^= 1; b[len(b)-100] ^= 1; return b })
+		}
+		damaged := func() (n int) {
+			v := verify(t, "", store, remote.VerifyOptions{Data: data})
+			require.ErrorIs(t, v.Err(), remote.ErrCorrupt)
+			for _, f := range v.Findings {
+				if f.Kind == remote.FindingDamaged {
+					n++
+				}
+			}
+			return n
+		}
+		require.Equal(t, 2, damaged())
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+		require.Equal(t, 2, damaged())
+	}
+}

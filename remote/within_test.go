@@ -266,6 +266,25 @@ func TestPruneBesideConsolidateAndPrune(t *testing.T) {
 	require.Equal(t, liveFiles(t, source.dir, at), liveFiles(t, dir, at))
 }
 
+// Nor does it refuse a replica of this table, whose id has changed within its history.
+func TestPullAcrossAGapOfATableWithAnotherID(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 2, 10)
+	source.commit(begin("replaced")[1])
+	source.churn(2, 2, 10)
+	source.pushSingly(store)
+	replica := restored(t, store) // 5
+	source.churn(6, 2, 10)
+	source.pushSingly(store)
+	source.base(store)
+	source.churn(2, 2, 10)
+	source.pushSingly(store)
+	pruneAll(t, store)
+	require.ErrorIs(t, pullIn(t, replica, store, remote.Options{}), remote.ErrGap)
+	require.NoError(t, pullIn(t, replica, store, remote.Options{AcrossGap: true}))
+	require.Equal(t, liveFiles(t, source.dir, source.next-1), liveFiles(t, replica, source.next-1))
+}
+
 // A pull over a gap does not replace the log of another table.
 func TestPullAcrossAGapIntoAnotherTable(t *testing.T) {
 	stranger, store := newPond(t), storage.NewMemory()

@@ -21,8 +21,7 @@ immutable bundle, rebuilds the table from there, at any version, and keeps repli
 
 URL is s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix, file:///path or
 a folder that begins with /, ./ or ../; TABLE is any folder, or a URL. Credentials come
-from the usual environment of each cloud. TABLE and URL must lie apart, neither within
-the other.
+from the usual environment of each cloud. URL must not lie within TABLE.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 diverged, 4 gap, 5 corrupt,
 6 unavailable, 7 not empty, 8 unsupported, 9 denied, 10 behind.`

@@ -109,5 +109,5 @@ func safeText(st remote.Status) string {
 	if st.Local == nil || st.Store == nil || st.Diverged || st.Lost > 0 || st.Safe != nil && *st.Safe >= min(*st.Local, *st.Store) {
 		return versionText(st.Safe)
 	}
-	return versionText(st.Safe) + "; sluice verify tells what the store lacks"
+	return versionText(st.Safe) + "; sluice verify tells why"
 }

@@ -53,7 +53,7 @@ func TestStatusOfALostStore(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(url, "backups/version-000000")))
 	text := sluice("status")
 	require.Contains(t, text, "local version 0, store version 0, 0 behind")
-	require.Contains(t, text, "safe to vacuum and to clean up: none; sluice verify tells what the store lacks\n")
+	require.Contains(t, text, "safe to vacuum and to clean up: none; sluice verify tells why\n")
 }
 
 // Where the store lacks what the table ends with, the versions are told all the same.

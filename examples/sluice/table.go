@@ -14,7 +14,7 @@ import (
 )
 
 // openTable opens a table in a folder, or in a bucket where its place is a URL
-// of one. It must lie apart from its stores.
+// of one. No store may lie within it.
 func openTable(ctx context.Context, where string, stores ...storage.Config) (remote.LogReader, error) {
 	place := storage.Config{Scheme: "file", Bucket: where}
 	if strings.Contains(where, "://") {
@@ -24,8 +24,8 @@ func openTable(ctx context.Context, where string, stores ...storage.Config) (rem
 		}
 	}
 	for _, store := range stores {
-		if place.Overlaps(store) {
-			return nil, fmt.Errorf("%w: the table %s and the store %s must lie apart: VACUUM of an engine removes what it finds among a table's files, and so the backup", cli.ErrUsage, where, store)
+		if place.Holds(store) {
+			return nil, fmt.Errorf("%w: the store %s must not lie within the table %s: VACUUM of an engine removes what it finds among a table's files, and so the backup", cli.ErrUsage, store, where)
 		}
 	}
 	if place.Scheme == "file" { // commits keep their times only there

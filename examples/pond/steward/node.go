@@ -131,7 +131,7 @@ func checkPlace(c *remote.Config) error {
 	return nil
 }
 
-// checkPlaces refuses two stores at one place, and one within the pond or around it, as
+// checkPlaces refuses two stores at one place, and one within the pond, as
 // far as it is known where they are: VACUUM of an engine would remove it.
 func (p *Pond) checkPlaces(c *remote.Config) error {
 	seen := map[string]bool{}
@@ -143,8 +143,8 @@ func (p *Pond) checkPlaces(c *remote.Config) error {
 		if seen[place.String()] {
 			return fmt.Errorf("%w: two stores are at %s", remote.ErrInvalidConfig, place)
 		}
-		if place.Overlaps(storage.Config{Scheme: "file", Bucket: p.Path()}) {
-			return fmt.Errorf("%w: the store %s and the pond %s must lie apart: VACUUM of an engine removes what it finds among the pond's files", remote.ErrInvalidConfig, place, p.Path())
+		if pond := (storage.Config{Scheme: "file", Bucket: p.Path()}); pond.Holds(place) {
+			return fmt.Errorf("%w: the store %s must not lie within the pond %s: VACUUM of an engine removes what it finds among the pond's files", remote.ErrInvalidConfig, place, p.Path())
 		}
 		seen[place.String()] = true
 	}

@@ -6,31 +6,30 @@ import (
 	"strings"
 )
 
-// Overlaps reports whether one of two places is the other or lies within it, as far
-// as their names tell: folders by their paths behind all symbolic links that exist,
-// buckets by scheme, name, prefix, and the parameters that choose the service. A host
-// asks for its table and its store: VACUUM of an engine removes what lies within a
-// table's folder or prefix, and with it a store.
-func (c Config) Overlaps(other Config) bool {
+// Holds reports whether another place is this one or lies within it, as far as their
+// names tell: folders by their paths behind all symbolic links that exist, buckets by
+// scheme, name, prefix, and the parameters that choose the service. A host asks it of its
+// table, for the store: VACUUM of an engine removes what lies within a table's folder or
+// prefix, and with it a store.
+func (c Config) Holds(other Config) bool {
 	if c.Scheme != other.Scheme || c.Scheme == schemeMem {
 		return false
 	}
 	if c.Scheme == schemeFile {
-		return within(c.realFolder(), other.realFolder())
+		return leadsThrough(other.realFolder(), c.realFolder())
 	}
 	for _, service := range []string{"endpoint", "account"} {
 		if c.Params.Get(service) != other.Params.Get(service) {
 			return false
 		}
 	}
-	return c.Bucket == other.Bucket && within(strings.Trim(c.Prefix, "/"), strings.Trim(other.Prefix, "/"))
+	return c.Bucket == other.Bucket && leadsThrough(other.Prefix, c.Prefix)
 }
 
-// within reports whether one of two clean paths, with slashes, leads to or through
-// the other.
-func within(a, b string) bool {
-	a, b = strings.Trim(a, "/"), strings.Trim(b, "/")
-	return a == "" || b == "" || strings.HasPrefix(a+"/", b+"/") || strings.HasPrefix(b+"/", a+"/")
+// leadsThrough reports whether a clean path, with slashes, leads to or through another.
+func leadsThrough(p, through string) bool {
+	through = strings.Trim(through, "/")
+	return through == "" || strings.HasPrefix(strings.Trim(p, "/")+"/", through+"/")
 }
 
 // realFolder is the absolute path of a folder, with slashes, behind the links on the
