@@ -2,8 +2,10 @@ package remote
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,4 +34,39 @@ func TestUploadsLetGo(t *testing.T) {
 		require.NoError(t, up.wait(nil))
 		require.Equal(t, []*plan{first, second, third, fourth}, through)
 	})
+}
+
+// No more uploads are under way than there are places, nor than their memory allows.
+func TestUploadsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		places      int
+		memory, one int64 // bytes; what one upload takes
+		most        int
+	}{
+		"by their number": {places: 3, memory: 100, one: 1, most: 3},
+		"by their memory": {places: 9, memory: 100, one: 45, most: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now, most := 0, 0
+				up := newUploads(t.Context(), c.places, c.memory, func(*plan) {})
+				var mu sync.Mutex
+				for range 20 {
+					require.NoError(t, up.start(&plan{}, c.one, func(context.Context) error {
+						mu.Lock()
+						now++
+						most = max(most, now)
+						mu.Unlock()
+						time.Sleep(time.Second)
+						mu.Lock()
+						now--
+						mu.Unlock()
+						return nil
+					}))
+				}
+				require.NoError(t, up.wait(nil))
+				require.Equal(t, c.most, most)
+			})
+		})
+	}
 }
