@@ -249,7 +249,7 @@ func (s *session) hasFile(ctx context.Context, table LogApplier, want bundle.Fil
 // stageFiles stages files out of one object, that of in: in few ranges if their places are
 // right, else by reading all of it.
 func (s *session) stageFiles(ctx context.Context, st *staging, o object, in bundle.IndexEntry, files []bundle.File) error {
-	spans, unplaced := spansOf(files, s.pace.worthReading())
+	known, unplaced := placed(files)
 	for _, f := range unplaced {
 		if f.Size == 0 {
 			if err := st.put(ctx, bundle.Member{Path: f.Path}, bytes.NewReader(nil)); err != nil {
@@ -257,7 +257,7 @@ func (s *session) stageFiles(ctx context.Context, st *staging, o object, in bund
 			}
 		}
 	}
-	err := s.stageSpans(ctx, o, spans, st.put)
+	err := s.stageSpans(ctx, o, known, st.put)
 	if !errors.Is(err, bundle.ErrNoPlace) && !anyContent(unplaced) {
 		return err
 	}
@@ -274,8 +274,9 @@ func anyContent(files []bundle.File) bool {
 	return false
 }
 
-func (s *session) stageSpans(ctx context.Context, o object, spans []span, stage bundle.PutFunc) error {
-	for _, sp := range spans {
+// stageSpans stages files in the order of their places.
+func (s *session) stageSpans(ctx context.Context, o object, files []bundle.File, stage bundle.PutFunc) error {
+	for sp := range spansOf(files, s.pace.worthReading) {
 		begin := time.Now()
 		r, err := s.open(ctx, o.Key, o.off+sp.off, sp.n)
 		if err != nil {

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -30,42 +31,53 @@ func skips(hole, others, wanted, quick int64) bool {
 	return hole <= smallHole || hole <= largeHole && (all <= wanted/4 || hole <= quick && all <= 3*wanted)
 }
 
-// spansOf puts files that lie close together into one span each. unplaced are
-// those whose place is not known.
-func spansOf(files []bundle.File, quick int64) (spans []span, unplaced []bundle.File) {
-	files = slices.Clone(files)
-	slices.SortStableFunc(files, func(a, b bundle.File) int { return cmp.Compare(offset(a), offset(b)) })
-	wanted, holes, upTo := int64(0), int64(0), int64(0)
-	for _, f := range files {
-		if f.Place != nil { // small files share frames, which count once
-			end := f.Place.Offset + f.Place.Length
-			wanted += max(0, end-max(f.Place.Offset, upTo))
-			upTo = max(upTo, end)
-		}
-	}
+// placed returns the files whose places are known, in their order, and the others.
+func placed(files []bundle.File) (known, unplaced []bundle.File) {
 	for _, f := range files {
 		if f.Place == nil {
 			unplaced = append(unplaced, f)
-			continue
+		} else {
+			known = append(known, f)
 		}
-		end := f.Place.Offset + f.Place.Length
-		if last := len(spans) - 1; last >= 0 {
-			hole := max(0, f.Place.Offset-(spans[last].off+spans[last].n))
-			if skips(hole, holes, wanted, quick) {
-				holes += hole
-				spans[last].n = max(spans[last].n, end-spans[last].off)
-				spans[last].files = append(spans[last].files, f)
-				continue
-			}
-		}
-		spans = append(spans, span{f.Place.Offset, f.Place.Length, []bundle.File{f}})
 	}
-	return spans, unplaced
+	slices.SortStableFunc(known, func(a, b bundle.File) int { return cmp.Compare(a.Place.Offset, b.Place.Offset) })
+	return known, unplaced
 }
 
-func offset(f bundle.File) int64 {
-	if f.Place == nil {
-		return -1
+// spansOf puts files in the order of their places into one span each where they lie close
+// together. It asks quick for each hole when that is decided: what reading the spans before it
+// has shown counts for the next.
+func spansOf(files []bundle.File, quick func() int64) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		wanted, holes := framesOf(files), int64(0)
+		var next span
+		for _, f := range files {
+			off, end := f.Place.Offset, f.Place.Offset+f.Place.Length
+			if hole := max(0, off-(next.off+next.n)); next.files != nil && skips(hole, holes, wanted, quick()) {
+				holes += hole
+				next.n = max(next.n, end-next.off)
+				next.files = append(next.files, f)
+				continue
+			}
+			if next.files != nil && !yield(next) {
+				return
+			}
+			next = span{off, f.Place.Length, []bundle.File{f}}
+		}
+		if next.files != nil {
+			yield(next)
+		}
 	}
-	return f.Place.Offset
+}
+
+// framesOf returns the bytes of the frames that files in the order of their places lie in;
+// small files share frames, which count once.
+func framesOf(files []bundle.File) (n int64) {
+	upTo := int64(0)
+	for _, f := range files {
+		end := f.Place.Offset + f.Place.Length
+		n += max(0, end-max(f.Place.Offset, upTo))
+		upTo = max(upTo, end)
+	}
+	return n
 }

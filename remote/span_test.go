@@ -58,11 +58,11 @@ func TestSpans(t *testing.T) {
 		{"a quick line, and little is wanted", row(100*kib, mib, mib), 1 << 40, [][2]int64{{0, 100 * kib}, {mib + 100*kib, 100 * kib}, {2*mib + 200*kib, 100 * kib}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			spans, unplaced := spansOf(append(c.files[1:], c.files[0]), c.quick)
+			known, unplaced := placed(append(c.files[1:], c.files[0]))
 			assert.Empty(t, unplaced)
 			var got [][2]int64
 			files := 0
-			for _, sp := range spans {
+			for sp := range spansOf(known, func() int64 { return c.quick }) {
 				got = append(got, [2]int64{sp.off, sp.n})
 				files += len(sp.files)
 			}
@@ -79,7 +79,19 @@ func TestSpansOverlap(t *testing.T) {
 		{Path: "b", Place: &bundle.Place{Offset: 10, Length: 40, Skip: 7}},
 		{Path: "none"},
 	}
-	spans, unplaced := spansOf(files, 0)
+	known, unplaced := placed(files)
 	assert.Equal(t, []bundle.File{{Path: "none"}}, unplaced)
-	assert.Equal(t, []span{{10, 100, files[:2]}}, spans)
+	assert.Equal(t, []span{{10, 100, files[:2]}}, slices.Collect(spansOf(known, func() int64 { return 0 })))
+}
+
+// TestSpansLearn: what the first span showed of the line counts for what follows it.
+func TestSpansLearn(t *testing.T) {
+	const kib = 1 << 10
+	files, quick := row(256*kib, 512*kib, 512*kib, 512*kib), int64(0)
+	var got [][2]int64
+	for sp := range spansOf(files, func() int64 { return quick }) {
+		got = append(got, [2]int64{sp.off, sp.n})
+		quick = 512 * kib
+	}
+	assert.Equal(t, [][2]int64{{0, 256 * kib}, {768 * kib, 1792 * kib}}, got)
 }
