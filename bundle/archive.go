@@ -134,6 +134,23 @@ func (a *archive) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readAll reads what is left of the current member. What it holds grows with what comes, not
+// with what is claimed, eight times at most.
+func (a *archive) readAll() ([]byte, error) {
+	var b []byte
+	for a.left > 0 {
+		if len(b) == cap(b) {
+			b = append(make([]byte, 0, min(int64(len(b))+a.left, max(512, 8*int64(cap(b))))), b...)
+		}
+		n, err := a.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil && err != io.EOF {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
 // finish reads what follows the first of the blocks that end the archive.
 func (a *archive) finish() error {
 	for {

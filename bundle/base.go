@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -202,12 +203,14 @@ func (b *Base) parts() []*File {
 	return append(all, &b.Commit, &b.Index)
 }
 
-func (b Base) members() []expected {
-	var all []expected
-	for _, f := range b.parts() {
-		all = append(all, expected{*f, b.Modified})
+func (b Base) members() iter.Seq[expected] {
+	return func(yield func(expected) bool) {
+		for _, f := range b.parts() {
+			if !yield(expected{*f, b.Modified}) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 func (b Base) modified() time.Time { return b.Modified }

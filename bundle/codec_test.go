@@ -52,7 +52,7 @@ func TestRoundTrip(t *testing.T) {
 func checkMembers(t *testing.T, m Manifest, got []Member) {
 	t.Helper()
 	var want []Member
-	for _, e := range m.members() {
+	for e := range m.members() {
 		want = append(want, Member{e.Path, e.Size, e.modified})
 	}
 	assert.Equal(t, want, got)

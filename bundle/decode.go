@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -74,7 +75,7 @@ type order interface {
 // expects is what the last member says: the members before it, in order, and its
 // own time.
 type expects interface {
-	members() []expected
+	members() iter.Seq[expected]
 	modified() time.Time
 }
 
@@ -101,7 +102,7 @@ type decoder struct {
 	src *source
 	tar *archive
 	tally
-	got []expected // the members so far
+	got []received // the members so far
 }
 
 func (d *decoder) read(o order, parse func(raw []byte) (expects, error)) error {
@@ -168,8 +169,7 @@ func (d *decoder) member(hdr header) error {
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return err
 	}
-	file := File{Path: m.Path, Size: m.Size, SHA256: r.SHA256()}
-	d.got = append(d.got, expected{file, m.Modified})
+	d.got = append(d.got, received{m, r.SHA256()})
 	return nil
 }
 
@@ -178,7 +178,7 @@ func (d *decoder) last(hdr header, parse func(raw []byte) (expects, error)) erro
 	if hdr.size > d.MaxManifest {
 		return inMember(hdr.path, fmt.Errorf("%d bytes, limit is %d: %w: %w", hdr.size, d.MaxManifest, ErrTooLarge, ErrCorrupt))
 	}
-	raw, err := io.ReadAll(d.tar) // grows with what comes, not with what is claimed
+	raw, err := d.tar.readAll()
 	if err := d.fault(err); err != nil {
 		return inMember(hdr.path, err)
 	}
@@ -196,28 +196,38 @@ func (d *decoder) last(hdr header, parse func(raw []byte) (expects, error)) erro
 }
 
 // compare tests the members against the manifest.
-func (d *decoder) compare(want []expected) error {
-	for i := range min(len(want), len(d.got)) {
-		if err := d.got[i].agrees(want[i]); err != nil {
-			return inMember(d.got[i].Path, err)
+func (d *decoder) compare(members iter.Seq[expected]) error {
+	n := 0
+	for want := range members {
+		if n < len(d.got) {
+			if err := d.got[n].agrees(want); err != nil {
+				return inMember(d.got[n].Path, err)
+			}
 		}
+		n++
 	}
-	if len(d.got) != len(want) {
-		return corruptf("%d members, manifest lists %d", len(d.got), len(want))
+	if len(d.got) != n {
+		return corruptf("%d members, manifest lists %d", len(d.got), n)
 	}
 	return nil
 }
 
-func (got expected) agrees(want expected) error {
+// received is a member as it came.
+type received struct {
+	Member
+	sha256 Digest
+}
+
+func (got received) agrees(want expected) error {
 	switch {
 	case got.Path != want.Path:
 		return corruptf("manifest has %q in its place", want.Path)
 	case got.Size != want.Size:
 		return corruptf("size %d, manifest says %d", got.Size, want.Size)
-	case got.SHA256 != want.SHA256:
-		return corruptf("sha256 %v, manifest says %v", got.SHA256, want.SHA256)
-	case !got.modified.Equal(want.modified):
-		return corruptf("time %v, manifest says %v", got.modified, want.modified)
+	case got.sha256 != want.SHA256:
+		return corruptf("sha256 %v, manifest says %v", got.sha256, want.SHA256)
+	case !got.Modified.Equal(want.modified):
+		return corruptf("time %v, manifest says %v", got.Modified, want.modified)
 	}
 	return nil
 }

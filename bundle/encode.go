@@ -32,7 +32,7 @@ func (c *Codec) Encode(ctx context.Context, w io.Writer, m Manifest, open OpenFu
 	if err := p.versions(&m); err != nil {
 		return Manifest{}, err
 	}
-	raw, err := marshal(m)
+	raw, err := m.marshal()
 	if err != nil {
 		return Manifest{}, err
 	}

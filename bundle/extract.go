@@ -226,7 +226,7 @@ func (c *Codec) unpackLast(frame []byte) (raw []byte, path string, err error) {
 	if !strings.HasPrefix(hdr.path, sluiceDir+"/") || hdr.size > c.limits.MaxManifest {
 		return nil, hdr.path, fmt.Errorf("not a description, or one of %d bytes", hdr.size)
 	}
-	if raw, err = io.ReadAll(a); err != nil {
+	if raw, err = a.readAll(); err != nil {
 		return nil, hdr.path, err
 	}
 	if _, err = a.next(); err != io.EOF {

@@ -32,7 +32,7 @@ func mixed(t testing.TB) ([]byte, Manifest, tree) {
 
 func placedFiles(m Manifest) []File {
 	var all []File
-	for _, e := range m.members() {
+	for e := range m.members() {
 		if e.Size > 0 {
 			all = append(all, e.File)
 		}

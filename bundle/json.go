@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -15,6 +16,58 @@ func marshal(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return b.Bytes(), err
+}
+
+// marshalLong is marshal for a manifest of many files, which may take many MB: it holds little
+// more than what it returns, and encoding/json three times of that.
+func (m Manifest) marshalLong() ([]byte, error) {
+	const each = 192 // bytes of an entry beside the path, about
+	frame, size := m, 0
+	frame.Versions = slices.Clone(m.Versions)
+	for i, v := range m.Versions {
+		frame.Versions[i].Files = []File{}
+		for _, f := range v.Files {
+			size += len(f.Path) + each
+		}
+	}
+	rest, err := marshal(frame)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Grow(len(rest) + size)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, v := range m.Versions {
+		// Nothing else looks like that: in texts quotes are escaped, and keys of metadata have texts.
+		begin := bytes.Index(rest, []byte(`"files":[]`)) + len(`"files":[`)
+		b.Write(rest[:begin])
+		for i := range v.Files {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := enc.Encode(&v.Files[i]); err != nil {
+				return nil, err
+			}
+			b.Truncate(b.Len() - len("\n"))
+		}
+		rest = rest[begin:]
+	}
+	b.Write(rest)
+	return b.Bytes(), nil
+}
+
+// marshal returns m as it stands in a bundle.
+func (m Manifest) marshal() ([]byte, error) {
+	const many = 10_000
+	files := 0
+	for _, v := range m.Versions {
+		files += len(v.Files)
+	}
+	if files < many {
+		return marshal(m)
+	}
+	return m.marshalLong()
 }
 
 // parseManifest reads a manifest and checks it as far as that goes without the
@@ -36,7 +89,8 @@ func parseManifest(raw []byte) (Manifest, error) {
 			return Manifest{}, err
 		}
 	}
-	return m.clone(), nil
+	m.normalize()
+	return m, nil
 }
 
 // parseLast reads the JSON of a last member into v.

@@ -1,6 +1,9 @@
 package bundle
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
 
 // Limits bound what one bundle may hold, in both directions: Encode refuses
 // with [ErrTooLarge] what a Decode of the same limits would refuse. A field that
@@ -66,9 +69,9 @@ type tally struct {
 }
 
 // check counts files that are listed somewhere.
-func (l Limits) check(files []File) error {
+func (l Limits) check(files iter.Seq[File]) error {
 	t := tally{Limits: l}
-	for _, f := range files {
+	for f := range files {
 		if err := t.add(f.Path, f.Size); err != nil {
 			return inMember(f.Path, err)
 		}
@@ -85,7 +88,7 @@ const minPlace = int64(len(`"kind":"",`) + len(`,"place":{"offset":0,"length":1,
 // manifest: who reads or sends much before asks first.
 func (c *Codec) Fits(m Manifest) error {
 	t := tally{Limits: c.limits}
-	for _, f := range m.files() {
+	for f := range m.files() {
 		if f.Kind != "" && f.Size > 0 {
 			t.entries += minPlace + int64(len(f.Kind))
 		}

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -113,14 +114,12 @@ type Place struct {
 	Stored bool `json:"stored,omitempty"`
 }
 
-// clone copies all that finishing a manifest may touch, and gives times and
-// lists the one form that they have in a bundle.
+// clone copies all that finishing a manifest may touch, and normalizes it.
 func (m Manifest) clone() Manifest {
 	m.Versions, m.Parts = slices.Clone(m.Versions), slices.Clone(m.Parts)
 	for i := range m.Versions {
 		v := &m.Versions[i]
-		v.Modified = v.Modified.UTC().Round(0) // Round drops the monotonic clock
-		v.Files = append([]File{}, v.Files...) // never nil: [] in JSON, not null
+		v.Files = slices.Clone(v.Files)
 		v.Absent = slices.Clone(v.Absent)
 		v.Metadata = maps.Clone(v.Metadata)
 		if v.Previous != nil {
@@ -132,32 +131,53 @@ func (m Manifest) clone() Manifest {
 			v.Gap = &gap
 		}
 	}
+	m.normalize()
 	return m
+}
+
+// normalize gives times and lists the one form that they have in a bundle.
+func (m Manifest) normalize() {
+	for i := range m.Versions {
+		v := &m.Versions[i]
+		v.Modified = v.Modified.UTC().Round(0) // Round drops the monotonic clock
+		if v.Files == nil {
+			v.Files = []File{} // [] in JSON, not null
+		}
+	}
 }
 
 // members lists what the archive holds before the manifest, in its order, which is
 // not what its parts hold. The
 // modification time of each is its version's.
-func (m Manifest) members() []expected {
-	var all []expected
-	for _, v := range m.Versions {
-		for _, f := range v.Files {
-			if f.Part == "" {
-				all = append(all, expected{f, v.Modified})
+func (m Manifest) members() iter.Seq[expected] {
+	return func(yield func(expected) bool) {
+		for _, v := range m.Versions {
+			for _, f := range v.Files {
+				if f.Part == "" && !yield(expected{f, v.Modified}) {
+					return
+				}
+			}
+			if !yield(expected{v.Commit, v.Modified}) {
+				return
 			}
 		}
-		all = append(all, expected{v.Commit, v.Modified})
 	}
-	return all
 }
 
 // files lists all files and commits, also those that parts hold.
-func (m Manifest) files() []File {
-	var all []File
-	for _, v := range m.Versions {
-		all = append(append(all, v.Files...), v.Commit)
+func (m Manifest) files() iter.Seq[File] {
+	return func(yield func(File) bool) {
+		for _, v := range m.Versions {
+			for _, f := range v.Files {
+				if !yield(f) {
+					return
+				}
+			}
+			if !yield(v.Commit) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 // expected is a member as the manifest describes it.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ func (c *Codec) draftPart(p Part) (Part, error) {
 	for i := range p.Files {
 		p.Files[i].Place = nil
 	}
-	if err := c.limits.check(p.Files); err != nil {
+	if err := c.limits.check(slices.Values(p.Files)); err != nil {
 		return Part{}, err
 	}
 	return p, p.check()
@@ -183,12 +184,14 @@ func (p Part) clone() Part {
 	return p
 }
 
-func (p Part) members() []expected {
-	var all []expected
-	for _, f := range p.Files {
-		all = append(all, expected{f, p.Modified})
+func (p Part) members() iter.Seq[expected] {
+	return func(yield func(expected) bool) {
+		for _, f := range p.Files {
+			if !yield(expected{f, p.Modified}) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 func (p Part) modified() time.Time { return p.Modified }

@@ -38,7 +38,7 @@ func TestTarAndZstdUnpack(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	require.NoError(t, os.Mkdir(out, 0o755))
 	run(t, "tar", "--zstd", "-C", out, "-xf", bundle)
-	for _, want := range done.members() {
+	for want := range done.members() {
 		name := filepath.Join(out, filepath.FromSlash(want.Path))
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestBsdtarUnpacks(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	require.NoError(t, os.Mkdir(out, 0o755))
 	run(t, "bsdtar", "-C", out, "-xf", bundle)
-	for _, want := range done.members() {
+	for want := range done.members() {
 		b, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(want.Path)))
 		require.NoError(t, err)
 		assert.Equal(t, want.SHA256, digestOf(b), want.Path)
