@@ -85,6 +85,7 @@ func TestGoodVectorsArePinned(t *testing.T) {
 		"good-one-version.txt":  "68c8060e2d90b6f6c1dd251dc2e8706992c043b90e22ff75533f3cabd09d423b",
 		"good-other-frame.txt":  "48b215baa2d1dedcd6a430657188235b957f8c13c8c830cbd3c2844f4ec23384",
 		"good-part.txt":         "2913c6da73439ac61d1b097eac3b22b1593c80ab3b0f6d8b338fa308ff60637c",
+		"good-table.txt":        "1074b786dbe2c17c0ce9ea1d340da0a9f1bda7001d80eeb82f43804abf7299d6",
 		"good-two-versions.txt": "abc3c5e50f2377f5e77c41b1fa8253380b5738a546ddf98bbc2acaff02903973",
 	}
 	got := map[string]string{}
