@@ -24,6 +24,7 @@ func recipes() map[string]recipe {
 		"good-one-version":  good("one version, two files", goodOne),
 		"good-two-versions": good("two versions, all kinds, odd and long names, an absent file", goodTwo),
 		"good-gap":          good("version 7 after a gap, with a checkpoint of version 6", goodGap),
+		"good-null":         good("fields that are null, which is as if they were missing", goodNull),
 		"good-table":        good("a seek table behind frames of another writer, empty ones and of no given size", goodTable),
 		"good-frames":       good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
 	}
@@ -93,6 +94,19 @@ func goodFrames(t testing.TB) []byte {
 		}
 		return b
 	}
+	return f.bytes(t)
+}
+
+func goodNull(t testing.TB) []byte {
+	f := forge()
+	for _, name := range []string{"gap", "absent", "metadata", "operation"} {
+		f.version(0)[name] = nil
+	}
+	f.file(0)["part"], f.file(0)["place"] = nil, nil
+	f.addVersion(1, digestOf(commitOf(0)))
+	f.version(1)["gap"], f.version(1)["files"], f.version(1)["timestamp"] = nil, nil, nil
+	f.manifest["parts"], f.manifest["writer"] = nil, nil
+	delete(f.version(0), "previous")
 	return f.bytes(t)
 }
 
