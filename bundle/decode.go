@@ -15,7 +15,8 @@ import (
 
 // Decode reads one bundle from r to its end, hands every member but the manifest
 // to put, in the order of the archive, and returns the manifest once it has
-// checked that each member agrees with it in path, size, sha256 and time.
+// checked that each member agrees with it in path, size, sha256 and time, and that a
+// seek table at the end lists the frames that were there.
 //
 // It returns an error wrapping [ErrCorrupt] if anything is wrong with the bytes
 // ([ErrTooLarge] too if they exceed a limit), [ErrUnsupported] if a newer program
@@ -86,12 +87,12 @@ func (c *Codec) decode(ctx context.Context, r io.Reader, put PutFunc, o order, p
 	if err != nil {
 		return err
 	}
-	z, err := c.decoder(marked)
+	z, err := c.decoder(nil) // of no reader yet
 	if err != nil {
 		return err
 	}
 	defer c.releaseDecoder(z)
-	d := decoder{ctx: ctx, put: put, src: src, tar: newArchive(z), tally: tally{Limits: c.limits}}
+	d := decoder{ctx: ctx, put: put, src: src, tar: newArchive(newWhole(marked, z)), tally: tally{Limits: c.limits}}
 	return d.read(o, parse)
 }
 

@@ -142,11 +142,11 @@ func (c *Codec) ReadBase(ctx context.Context, size int64, open RangeFunc) (Base,
 
 // readLast reads the last member and returns what parse makes of it.
 func readLast[T any](ctx context.Context, c *Codec, size int64, open RangeFunc, parse func(raw []byte, path string) (T, error)) (v T, err error) {
-	frame, err := c.lastFrame(ctx, size, open)
+	frame, unpacked, err := c.lastFrame(ctx, size, open)
 	if err != nil {
 		return v, err
 	}
-	raw, path, err := c.unpackLast(frame)
+	raw, path, err := c.unpackLast(frame, unpacked)
 	if err == nil {
 		if v, err = parse(raw, path); err == nil {
 			return v, nil
@@ -163,36 +163,36 @@ func readLast[T any](ctx context.Context, c *Codec, size int64, open RangeFunc, 
 }
 
 // lastFrame returns the last frame of an object of size bytes, as its seek table
-// has it. The table is read as a stream: what it claims of itself costs no memory.
-func (c *Codec) lastFrame(ctx context.Context, size int64, open RangeFunc) ([]byte, error) {
+// has it, and how many bytes are packed in it. The table is read as a stream: what it
+// claims of itself costs no memory.
+func (c *Codec) lastFrame(ctx context.Context, size int64, open RangeFunc) (frame []byte, unpacked int64, err error) {
 	n := min(size, tailGuess)
 	if n < minSeekTable {
-		return nil, fmt.Errorf("%d bytes: %w", size, ErrNoPlace)
+		return nil, 0, fmt.Errorf("%d bytes: %w", size, ErrNoPlace)
 	}
 	var tail bytes.Buffer
-	err := c.readRange(ctx, open, size-n, n, func(r io.Reader) error {
+	err = c.readRange(ctx, open, size-n, n, func(r io.Reader) error {
 		_, err := io.CopyN(&tail, r, n)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	end := parseSeekEnd(tail.Bytes())
 	rest := end.last + end.size()
 	if end.frames == 0 || end.frames > c.limits.maxFrames() || end.last > c.limits.MaxManifest+tailGuess || rest > size {
-		return nil, fmt.Errorf("no seek table, or one of %d frames, the last of %d bytes: %w", end.frames, end.last, ErrNoPlace)
+		return nil, 0, fmt.Errorf("no seek table, or one of %d frames, the last of %d bytes: %w", end.frames, end.last, ErrNoPlace)
 	}
 	if rest <= n { // it is here already
 		open = func(context.Context, int64, int64) (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(tail.Bytes()[n-rest:])), nil
 		}
 	}
-	var frame []byte
 	err = c.readRange(ctx, open, size-rest, rest, func(r io.Reader) (err error) {
 		frame, err = end.lastFrame(r, size)
 		return err
 	})
-	return frame, err
+	return frame, end.raw, err
 }
 
 // readRange lets read have n bytes from byte off on. That they end early, or are
@@ -210,14 +210,16 @@ func (c *Codec) readRange(ctx context.Context, open RangeFunc, off, n int64, rea
 	return nil
 }
 
-// unpackLast reads the one member that the frame holds, and the end of the archive.
-func (c *Codec) unpackLast(frame []byte) (raw []byte, path string, err error) {
-	z, err := c.decoder(bytes.NewReader(frame))
+// unpackLast reads the one member that the frame holds, and the end of the archive,
+// which together have to be as long as the seek table says.
+func (c *Codec) unpackLast(frame []byte, unpacked int64) (raw []byte, path string, err error) {
+	z, err := c.decoder(nil) // of no reader yet
 	if err != nil {
 		return nil, "", err
 	}
 	defer c.releaseDecoder(z)
-	a := newArchive(z)
+	w := newWhole(bytes.NewReader(frame), z)
+	a := newArchive(w)
 	hdr, err := a.next()
 	if err != nil {
 		return nil, "", err
@@ -231,6 +233,9 @@ func (c *Codec) unpackLast(frame []byte) (raw []byte, path string, err error) {
 	}
 	if _, err = a.next(); err != io.EOF {
 		return nil, hdr.path, fmt.Errorf("not at the end of the archive: %w", err)
+	}
+	if w.frames != 1 || w.unlisted || w.raw != unpacked {
+		return nil, hdr.path, fmt.Errorf("not the one frame of %d bytes that the seek table has", unpacked)
 	}
 	return raw, hdr.path, nil
 }

@@ -24,6 +24,8 @@ func recipes() map[string]recipe {
 		"good-one-version":  good("one version, two files", goodOne),
 		"good-two-versions": good("two versions, all kinds, odd and long names, an absent file", goodTwo),
 		"good-gap":          good("version 7 after a gap, with a checkpoint of version 6", goodGap),
+		"good-null":         good("fields that are null, which is as if they were missing", goodNull),
+		"good-table":        good("a seek table behind frames of another writer, empty ones and of no given size", goodTable),
 		"good-frames":       good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
 	}
 	for _, add := range []func(map[string]recipe){markRecipes, partRecipes, frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes, baseRecipes} {
@@ -95,6 +97,25 @@ func goodFrames(t testing.TB) []byte {
 	return f.bytes(t)
 }
 
+func goodNull(t testing.TB) []byte {
+	f := forge()
+	for _, name := range []string{"gap", "absent", "metadata", "operation"} {
+		f.version(0)[name] = nil
+	}
+	f.file(0)["part"], f.file(0)["place"] = nil, nil
+	f.addVersion(1, digestOf(commitOf(0)))
+	f.version(1)["gap"], f.version(1)["files"], f.version(1)["timestamp"] = nil, nil, nil
+	f.manifest["parts"], f.manifest["writer"] = nil, nil
+	delete(f.version(0), "previous")
+	return f.bytes(t)
+}
+
+func goodTable(t testing.TB) []byte {
+	first, last := cutAtManifest(t, forge())
+	empty := packedWith(t, nil, zstd.WithZeroFrames(true))
+	return seekable(t, empty, unsized(t, first), empty, last)
+}
+
 func frameRecipes(all map[string]recipe) {
 	all["z1-empty"] = repacked("Z1", "corrupt", "no bytes at all", func(testing.TB, []byte) []byte { return nil })
 	all["z1-bytes-after"] = repacked("Z1", "corrupt", "one byte after the last frame", func(_ testing.TB, raw []byte) []byte { return append(raw, 0) })
@@ -122,6 +143,25 @@ func frameRecipes(all map[string]recipe) {
 		raw[len(raw)-1] ^= 1
 		return raw
 	})
+	for name, what := range map[string]string{
+		"hidden":     "a hidden manifest",
+		"inside":     "a table in another frame",
+		"packed":     "packed sizes",
+		"unpacked":   "unpacked sizes",
+		"order":      "the order",
+		"as-one":     "two frames as one",
+		"number":     "a huge number",
+		"checksums":  "checksums",
+		"before":     "a skippable frame before",
+		"skippable":  "a skippable frame that is listed",
+		"between":    "a skippable frame between",
+		"second":     "a second table",
+		"only-magic": "only the magic",
+	} {
+		all["z4-"+name] = func(t testing.TB) vector {
+			return vector{rule: "Z4", expect: "corrupt", comment: "a seek table that is not right: " + what, raw: lies(t)[what]}
+		}
+	}
 }
 
 // memberBlocks is what each member of a forgery takes: the pax header, its

@@ -64,50 +64,55 @@ func (t seekTable) frame() []byte {
 	b = le.AppendUint32(b, skippableMagic)
 	b = le.AppendUint32(b, uint32(len(t)*seekEntrySize+seekFooterSize))
 	for _, e := range t {
-		b = le.AppendUint32(b, e.packed)
-		b = le.AppendUint32(b, e.raw)
+		b = e.append(b)
 	}
-	b = le.AppendUint32(b, uint32(len(t)))
+	return appendSeekFooter(b, uint32(len(t)))
+}
+
+// append appends what the table says of a frame.
+func (e seekEntry) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, e.packed)
+	return binary.LittleEndian.AppendUint32(b, e.raw)
+}
+
+// appendSeekFooter appends the end of a table of so many frames.
+func appendSeekFooter(b []byte, frames uint32) []byte {
+	b = binary.LittleEndian.AppendUint32(b, frames)
 	b = append(b, 0) // no checksums: each frame has its own
-	return le.AppendUint32(b, seekMagic)
+	return binary.LittleEndian.AppendUint32(b, seekMagic)
 }
 
 // seekEnd is what the last bytes of a seek table say of it.
 type seekEnd struct {
 	frames int64 // how many it lists; 0 if it is no table
-	entry  int64 // how many bytes it has for each
-	last   int64 // how many the last one takes, packed
+	last   int64 // how many bytes the last one takes, packed
+	raw    int64 // and how many are packed in it
 }
 
 // parseSeekEnd reads the end of a tail of at least minSeekTable bytes.
 func parseSeekEnd(tail []byte) (e seekEnd) {
 	le, footer := binary.LittleEndian, tail[len(tail)-seekFooterSize:]
-	if le.Uint32(footer[5:]) != seekMagic {
+	if le.Uint32(footer[5:]) != seekMagic || footer[4] != 0 { // or with checksums, which Z4 has not
 		return e
 	}
-	e.entry = seekEntrySize
-	if footer[4]&0x80 != 0 { // the table has checksums
-		e.entry += 4
-	}
-	e.frames = int64(le.Uint32(footer))
-	e.last = int64(le.Uint32(tail[int64(len(tail)-seekFooterSize)-e.entry:]))
-	return e
+	entry := tail[len(tail)-seekFooterSize-seekEntrySize:]
+	return seekEnd{frames: int64(le.Uint32(footer)), last: int64(le.Uint32(entry)), raw: int64(le.Uint32(entry[4:]))}
 }
 
 // size is how many bytes the table takes.
-func (e seekEnd) size() int64 { return seekHeaderSize + e.frames*e.entry + seekFooterSize }
+func (e seekEnd) size() int64 { return seekHeaderSize + e.frames*seekEntrySize + seekFooterSize }
 
 // lastFrame reads the last frame of an object of size bytes, with which r begins,
 // and the table behind it. The frames of the table must make up the object: else
 // something is there that it does not list, such as the mark of a later format,
 // or a frame that no reader of the whole object would see. It is no proof: a table
-// may lie about the length of a frame that is not read.
+// may lie about the length of a frame that is not read, which only such a reader finds.
 func (e seekEnd) lastFrame(r io.Reader, size int64) ([]byte, error) {
 	var frame bytes.Buffer
 	if _, err := io.CopyN(&frame, r, e.last); err != nil {
 		return nil, err
 	}
-	le, table, entry := binary.LittleEndian, bufio.NewReader(r), make([]byte, e.entry)
+	le, table, entry := binary.LittleEndian, bufio.NewReader(r), make([]byte, seekEntrySize)
 	if _, err := io.ReadFull(table, entry[:seekHeaderSize]); err != nil {
 		return nil, err
 	}

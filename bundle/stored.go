@@ -17,6 +17,7 @@ const (
 	maxBlock         = 128 << 10
 	blockHeader      = 3
 	lastBlock        = 1
+	runBlock         = 1 // a type of blocks: one byte, many times
 	checksumSize     = 4
 )
 

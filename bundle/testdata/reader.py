@@ -9,11 +9,11 @@ def require(true, text):
     if not true:
         sys.exit(f"reader.py: {text}")
 
-def parse(raw):
-    """JSON as M1 to M3 have it."""
-    unique = lambda pairs: require(len(dict(pairs)) == len(pairs), "a name stands twice in a JSON object") or dict(pairs)
+def parse(raw, formats=(1,)):
+    """JSON as M1 to M3 have it; a field that is null counts as missing."""
+    unique = lambda pairs: require(len(dict(pairs)) == len(pairs), "a name stands twice in a JSON object") or {k: v for k, v in pairs if v is not None}
     doc = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
-    require(doc.get("format") == 1, f"format {doc.get('format')}, this program reads 1")
+    require(doc.get("format") in formats, f"format {doc.get('format')}, this program reads 1")
     return doc
 
 def check_path(f):
@@ -47,13 +47,13 @@ def checked(f, content):
 
 def bundle_files(doc):
     require(all(v["commit"]["path"] == f"_delta_log/{v['version']:020}.json" for v in doc["versions"]), "path of a commit")
-    return [f for v in doc["versions"] for f in [*map(check_path, v["files"]), v["commit"]] if "part" not in f]
+    return [f for v in doc["versions"] for f in [*map(check_path, v.setdefault("files", [])), v["commit"]] if "part" not in f]
 
 class Store:
     def __init__(self, folder):
         self.folder, self.bundles, self.floor = folder, {}, None
         self.identity = parse(self.get("sluice.json"))
-        require(self.identity["encryption"] is None, "the store is encrypted")
+        require("encryption" not in self.identity, "the store is encrypted")
         for name in os.listdir(os.path.join(folder, "backups")):
             if (version := re.fullmatch(r"version-(\d{6}|[1-9]\d{6,})", name)) and pathlib.Path(folder, "backups", name, "bundle.tar.zst").exists():
                 self.bundles[int(version[1])] = (f"backups/{name}/bundle.tar.zst",)
@@ -92,7 +92,7 @@ class Store:
         for first in sorted((f for f in self.bundles if version - 4096 < f <= version), reverse=True):
             contents, doc = self.bundle(first)
             versions = [v for v in doc["versions"] if v["version"] >= version]
-            if versions and "gap" not in versions[0] and versions[0]["previous"] == digest:
+            if versions and "gap" not in versions[0] and versions[0].get("previous") == digest:
                 return contents, versions
         return None, []
 
@@ -115,7 +115,7 @@ def put_base(store, version):
     for name in os.listdir():
         shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
     contents, base = store.base(version)
-    for f in map(json.loads, contents[base["index"]["path"]].splitlines()):
+    for f in (parse(line, (None, 1)) for line in contents[base["index"]["path"]].splitlines()):
         has = store.part(f["version"], f["part"]) if "part" in f else (store.base if f.get("in_base") else store.bundle)(f["version"])[0]
         put(check_path(f)["path"], checked(f, has[f["path"]]))
     for f in base["checkpoint"]:
@@ -135,7 +135,7 @@ def restore(store, target):
                 break
             begins, digest, version = begins_anew, put_base(store, begins_anew), begins_anew + 1
         for v in (v for v in versions if v["version"] <= target):
-            require((v["version"], v["previous"]) == (version, digest), f"version {version} does not follow")
+            require((v["version"], v.get("previous")) == (version, digest), f"version {version} does not follow")
             for f in [*v["files"], v["commit"]]:
                 if f.get("kind") != "checkpoint" or not os.path.exists(f["path"]):  # section 3: a name that is taken stays
                     put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)
