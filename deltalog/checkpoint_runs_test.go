@@ -87,7 +87,7 @@ const (
 	theLevels = "\x04\x00\x02\x02"             // two of 0, one of 2
 	hugeRun   = "\xfe\xff\xff\xff\x0f\x02"     // 2,147,483,647 of 2
 	hugeBits  = "\xff\xff\xff\xff\x01\x00\x00" // 8 times 268,435,455 packed
-	someText      = "some text, of some length"
+	someText  = "some text, of some length"
 )
 
 // TestForgedRuns: some bytes within a page that say that there is much.
