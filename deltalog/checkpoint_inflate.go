@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/pierrec/lz4/v4"
 )
@@ -98,4 +99,14 @@ func readInto(dst []byte, r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	return dst[:n], nil
+}
+
+// lz4Header is the header that the parquet library (0.32) needs to read a page of LZ4. It
+// decompresses into a buffer of the size that the header says, or into another if that has
+// less than three times the bytes of the page: then it goes on with the first, in which is
+// whatever was there before. With that much in the header it has one buffer.
+func lz4Header(h *format.PageHeader) ([]byte, error) {
+	roomy := *h
+	roomy.UncompressedPageSize = max(h.UncompressedPageSize, 3*h.CompressedPageSize)
+	return thrift.Marshal(new(thrift.CompactProtocol), &roomy)
 }

@@ -34,6 +34,9 @@ type checkedPages struct {
 	maxRepetition, maxDefinition int   // the levels of the column
 	end                          int64 // of the chunk
 	from, next                   int64 // where the current page begins, and the one behind it
+
+	head  []byte // of the current page, if it is another than the file's (lz4Header)
+	shift int64  // how much longer the headers are than the file's, up to the current page's
 }
 
 // pagesOf reads the pages of a chunk of a file of size bytes.
@@ -47,11 +50,16 @@ func pagesOf(r io.ReaderAt, size int64, c *parquet.FileColumnChunk, chunk *forma
 	}
 	// The library goes by the codec that the first group of rows has for a column.
 	column := c.Node().(*parquet.Column)
-	return c.PagesFrom(&checkedPages{
+	pages := &checkedPages{
 		r: r, chunk: chunk, end: begin + chunk.TotalCompressedSize, inflater: with,
 		codec: column.Compression().CompressionCodec(), kind: column.Type().Kind(),
 		maxRepetition: column.MaxRepetitionLevel(), maxDefinition: column.MaxDefinitionLevel(),
-	}), nil
+	}
+	if pages.codec == format.Lz4Raw {
+		// The library looks for pages as far as this says: there may be longer headers.
+		chunk.TotalCompressedSize += chunk.TotalCompressedSize + 1<<10
+	}
+	return c.PagesFrom(pages), nil
 }
 
 // ReadAt is io.ReaderAt, except that it ends with the page, so that the next call begins
@@ -62,16 +70,27 @@ func (c *checkedPages) ReadAt(p []byte, off int64) (int, error) {
 			return 0, err
 		}
 	}
-	return c.r.ReadAt(p[:min(int64(len(p)), c.next-off)], off)
+	p = p[:min(int64(len(p)), c.next-off)]
+	if at := off - c.from; at < int64(len(c.head)) {
+		return copy(p, c.head[at:]), nil
+	}
+	return c.r.ReadAt(p, off-c.shift)
 }
 
-// check looks at the header of the page that begins at off.
+// check looks at the page that begins at off.
 func (c *checkedPages) check(off int64) error {
-	h, n, err := c.header(off)
+	if off < c.from {
+		c.shift = 0 // once more from the beginning, as for a dictionary
+	}
+	at := off - c.shift
+	if at == c.end && c.codec == format.Lz4Raw {
+		return io.EOF // the library thinks that the column is longer
+	}
+	h, n, err := c.header(at)
 	if err != nil {
 		return err
 	}
-	size, data := int64(h.CompressedPageSize), off+n
+	size, data := int64(h.CompressedPageSize), at+n
 	if size < 0 || size > c.end-data {
 		return fmt.Errorf("%w: a page of %d bytes where the column has %d left", ErrCorrupt, size, c.end-data)
 	}
@@ -84,7 +103,14 @@ func (c *checkedPages) check(off int64) error {
 	if err := c.checkData(h, data, size); err != nil {
 		return err
 	}
-	c.from, c.next = off, data+size
+	c.head = nil
+	if c.codec == format.Lz4Raw {
+		if c.head, err = lz4Header(h); err != nil {
+			return err
+		}
+		c.shift += int64(len(c.head)) - n
+	}
+	c.from, c.next = off, data+size+c.shift
 	return nil
 }
 
