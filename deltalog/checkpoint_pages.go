@@ -1,13 +1,10 @@
 package deltalog
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -25,17 +22,25 @@ const (
 )
 
 // checkedPages is the file as the parquet library reads the pages of one column chunk from
-// it, one after the other. No byte of a page is given out before its header was looked at.
+// it, one after the other. No byte of a page is given out before its header and the lengths
+// in its data were looked at.
 type checkedPages struct {
-	r          io.ReaderAt
-	chunk      *format.ColumnMetaData
-	codec      format.CompressionCodec
-	end        int64 // of the chunk
-	from, next int64 // where the current page begins, and the one behind it
+	r        io.ReaderAt
+	chunk    *format.ColumnMetaData
+	inflater *inflater
+	codec    format.CompressionCodec
+	kind     parquet.Kind
+
+	maxRepetition, maxDefinition int   // the levels of the column
+	end                          int64 // of the chunk
+	from, next                   int64 // where the current page begins, and the one behind it
+
+	head  []byte // of the current page, if it is another than the file's (lz4Header)
+	shift int64  // how much longer the headers are than the file's, up to the current page's
 }
 
 // pagesOf reads the pages of a chunk of a file of size bytes.
-func pagesOf(r io.ReaderAt, size int64, c *parquet.FileColumnChunk, chunk *format.ColumnMetaData) (parquet.Pages, error) {
+func pagesOf(r io.ReaderAt, size int64, c *parquet.FileColumnChunk, chunk *format.ColumnMetaData, with *inflater) (parquet.Pages, error) {
 	begin := chunk.DataPageOffset
 	if chunk.DictionaryPageOffset != 0 {
 		begin = chunk.DictionaryPageOffset
@@ -44,8 +49,17 @@ func pagesOf(r io.ReaderAt, size int64, c *parquet.FileColumnChunk, chunk *forma
 		return nil, fmt.Errorf("%w: a column of %d bytes at %d in a file of %d", ErrCorrupt, n, begin, size)
 	}
 	// The library goes by the codec that the first group of rows has for a column.
-	codec := c.Node().(*parquet.Column).Compression().CompressionCodec()
-	return c.PagesFrom(&checkedPages{r: r, chunk: chunk, codec: codec, end: begin + chunk.TotalCompressedSize}), nil
+	column := c.Node().(*parquet.Column)
+	pages := &checkedPages{
+		r: r, chunk: chunk, end: begin + chunk.TotalCompressedSize, inflater: with,
+		codec: column.Compression().CompressionCodec(), kind: column.Type().Kind(),
+		maxRepetition: column.MaxRepetitionLevel(), maxDefinition: column.MaxDefinitionLevel(),
+	}
+	if pages.codec == format.Lz4Raw {
+		// The library looks for pages as far as this says: there may be longer headers.
+		chunk.TotalCompressedSize += chunk.TotalCompressedSize + 1<<10
+	}
+	return c.PagesFrom(pages), nil
 }
 
 // ReadAt is io.ReaderAt, except that it ends with the page, so that the next call begins
@@ -56,16 +70,27 @@ func (c *checkedPages) ReadAt(p []byte, off int64) (int, error) {
 			return 0, err
 		}
 	}
-	return c.r.ReadAt(p[:min(int64(len(p)), c.next-off)], off)
+	p = p[:min(int64(len(p)), c.next-off)]
+	if at := off - c.from; at < int64(len(c.head)) {
+		return copy(p, c.head[at:]), nil
+	}
+	return c.r.ReadAt(p, off-c.shift)
 }
 
-// check looks at the header of the page that begins at off.
+// check looks at the page that begins at off.
 func (c *checkedPages) check(off int64) error {
-	h, n, err := c.header(off)
+	if off < c.from {
+		c.shift = 0 // once more from the beginning, as for a dictionary
+	}
+	at := off - c.shift
+	if at == c.end && c.codec == format.Lz4Raw {
+		return io.EOF // the library thinks that the column is longer
+	}
+	h, n, err := c.header(at)
 	if err != nil {
 		return err
 	}
-	size, data := int64(h.CompressedPageSize), off+n
+	size, data := int64(h.CompressedPageSize), at+n
 	if size < 0 || size > c.end-data {
 		return fmt.Errorf("%w: a page of %d bytes where the column has %d left", ErrCorrupt, size, c.end-data)
 	}
@@ -75,10 +100,17 @@ func (c *checkedPages) check(off int64) error {
 	if err := c.checkValues(h); err != nil {
 		return err
 	}
-	if err := c.checkClaim(h, data, size); err != nil {
+	if err := c.checkData(h, data, size); err != nil {
 		return err
 	}
-	c.from, c.next = off, data+size
+	c.head = nil
+	if c.codec == format.Lz4Raw {
+		if c.head, err = lz4Header(h); err != nil {
+			return err
+		}
+		c.shift += int64(len(c.head)) - n
+	}
+	c.from, c.next = off, data+size+c.shift
 	return nil
 }
 
@@ -105,11 +137,14 @@ func (c *checkedPages) checkSize(whole, size int64) error {
 	switch {
 	case whole < 0 || whole > c.chunk.TotalUncompressedSize:
 		return fmt.Errorf("%w: a page of %d bytes in a column of %d", ErrCorrupt, whole, c.chunk.TotalUncompressedSize)
-	case whole > maxPage || whole > max(smallPage, maxRatio*size):
+	case whole > mostOf(int(size)):
 		return fmt.Errorf("%w: %w: a page of %d bytes, compressed to %d", ErrCorrupt, ErrTooLarge, whole, size)
 	}
 	return nil
 }
+
+// mostOf is how many bytes a page of size bytes may come to.
+func mostOf(size int) int64 { return min(maxPage, max(smallPage, maxRatio*int64(size))) }
 
 func (c *checkedPages) checkValues(h *format.PageHeader) error {
 	n := max(h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues)
@@ -119,37 +154,5 @@ func (c *checkedPages) checkValues(h *format.PageHeader) error {
 	if n > maxPageValues {
 		return fmt.Errorf("%w: %w: a page of %d values, more than %d", ErrCorrupt, ErrTooLarge, n, maxPageValues)
 	}
-	if n := h.DictionaryPageHeader.V.NumValues; n > h.UncompressedPageSize { // each takes a byte at least
-		return fmt.Errorf("%w: a dictionary of %d values in %d bytes", ErrCorrupt, n, h.UncompressedPageSize)
-	}
 	return nil
-}
-
-// checkClaim looks at how long the data of a page, of size bytes at off, says itself that
-// it is uncompressed, which the decompressor believes.
-func (c *checkedPages) checkClaim(h *format.PageHeader, off, size int64) error {
-	levels := int64(0) // bytes before what is compressed
-	if v2 := h.DataPageHeaderV2; v2.Valid {
-		levels = int64(v2.V.RepetitionLevelsByteLength) + int64(v2.V.DefinitionLevelsByteLength)
-		if levels < 0 || levels > size {
-			return fmt.Errorf("%w: %d bytes of levels in a page of %d", ErrCorrupt, levels, size)
-		}
-		if is := v2.V.IsCompressed; is.Valid && !is.V {
-			return nil
-		}
-	}
-	if c.codec != format.Snappy && c.codec != format.Zstd {
-		return nil // the others do not say
-	}
-	b := make([]byte, min(size-levels, zstd.HeaderMaxSize))
-	if _, err := c.r.ReadAt(b, off+levels); err != nil && err != io.EOF {
-		return err
-	}
-	var claim uint64
-	if c.codec == format.Snappy {
-		claim, _ = binary.Uvarint(b)
-	} else if frame := new(zstd.Header); frame.Decode(b) == nil {
-		claim = frame.FrameContentSize
-	}
-	return c.checkSize(int64(min(claim, math.MaxInt64)), size)
 }

@@ -98,6 +98,8 @@ type actionReader struct {
 	group  int   // the next group of rows
 	rows   int64 // still to come in the current one
 	buf    []byte
+
+	inflater inflater
 }
 
 func newActionReader(r io.ReaderAt, size int64, columns []column) (*actionReader, error) {
@@ -210,7 +212,7 @@ func (a *actionReader) nextGroup() error {
 	a.group++
 	for _, l := range a.leaves {
 		chunk := g.ColumnChunks()[l.index].(*parquet.FileColumnChunk)
-		pages, err := pagesOf(a.r, a.file.Size(), chunk, &said.Columns[l.index].MetaData)
+		pages, err := pagesOf(a.r, a.file.Size(), chunk, &said.Columns[l.index].MetaData, &a.inflater)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go/format"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,16 +53,47 @@ func checkpointSeeds(f testing.TB) (seeds [][]byte) {
 	return seeds
 }
 
-// FuzzCheckpoint: no panic, and every action is one JSON value of a known kind.
+// FuzzCheckpoint: no panic, every action is one JSON value of a known kind, and a small file
+// takes no more memory than some columns of as many nulls as a page may have.
 func FuzzCheckpoint(f *testing.F) {
 	for _, seed := range checkpointSeeds(f) {
 		f.Add(seed)
 		require.NoError(f, readCheckpoint(f, seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := readCheckpoint(t, b); err != nil {
-			require.True(t, errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported), "%v", err)
+		requireBounded(t, b, 1<<30)
+	})
+}
+
+func requireBounded(t testing.TB, b []byte, most uint64) {
+	var err error
+	n := allocated(func() { err = readCheckpoint(t, b) })
+	require.True(t, err == nil || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrUnsupported), "%v", err)
+	require.LessOrEqual(t, n, most, "%v", err)
+}
+
+// FuzzPage is for what the fuzzer of files seldom reaches, behind checksums and compression:
+// a page of three values takes no more memory than one of texts with shared prefixes may.
+func FuzzPage(f *testing.F) {
+	columns := []string{"add.path", "add.size", "add.dataChange", "protocol.minReaderVersion", "add.partitionValues.key_value.key"}
+	encodings := []format.Encoding{format.Plain, format.PlainDictionary, format.RLE, format.RLEDictionary, format.BitPacked,
+		format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray, format.ByteStreamSplit}
+	for i := range encodings {
+		for j := range columns {
+			f.Add(byte(j), byte(i), theLevels, prefixed("text"))
+			f.Add(byte(j), byte(i), theLevels, "\x01"+hugeRun)
+			f.Add(byte(j), byte(i), "", prefixed(theLevels)+deltas(1, "\x32")+deltas(1, "\x32")+someText)
 		}
+	}
+	seed := checkpointSeeds(f)[0]
+	f.Fuzz(func(t *testing.T, column, encoding byte, levels, data string) {
+		is := encodings[int(encoding)%len(encodings)]
+		p := pageV1(3, is, data)
+		if levels != "" {
+			p = pageV2(3, is, levels, data)
+		}
+		b := withPages(t, seed, columns[int(column)%len(columns)], format.Uncompressed, dictionary(1, prefixed(someText)), p)
+		requireBounded(t, b, 4*smallPage)
 	})
 }
 
