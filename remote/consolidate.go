@@ -36,9 +36,10 @@ type Consolidated struct {
 // created, from which on readers take the bundles from the pack. The bundles
 // themselves stay until Prune removes them, so a replica in the middle of an init
 // is not hurt. It may run at any time, beside pushers and other consolidators, and
-// may be cut off at any point: the next run goes on. Wraps ErrEmptyStore if there
-// is nothing, ErrReadOnly if the store cannot be written, ErrCorrupt, naming it, if
-// a bundle is damaged.
+// may be cut off at any point: the next run goes on. A pack that one left which was cut off
+// is taken, or passed by where the bundles are others by now, until Prune removes it.
+// Wraps ErrEmptyStore if there is nothing, ErrReadOnly if the store cannot be written,
+// ErrCorrupt, naming it, if a bundle is damaged.
 func (r *Replicator) Consolidate(ctx context.Context) (Consolidated, error) {
 	s := r.newSession("consolidate")
 	done, err := s.consolidate(ctx)
@@ -73,17 +74,16 @@ func (s *session) consolidate(ctx context.Context) (done Consolidated, err error
 			}
 			chain.add(m)
 		}
-		x, err := s.makePack(ctx, id, l, group, chain)
+		made, err := s.makePacks(ctx, id, l, group, chain)
+		for _, x := range made {
+			done.Packs++
+			done.Bundles += len(x.Bundles)
+			done.Bytes += x.Size
+			s.log.Info("consolidated", logVersion, x.first(), logLast, x.last(), logKey, x.Pack)
+		}
 		if err != nil {
 			return done, err
 		}
-		if x == nil {
-			continue
-		}
-		done.Packs++
-		done.Bundles += len(x.Bundles)
-		done.Bytes += x.Size
-		s.log.Info("consolidated", logVersion, x.first(), logLast, x.last(), logKey, x.Pack)
 	}
 	return done, nil
 }
