@@ -32,6 +32,11 @@ func leavePack(t *testing.T, store storage.Store) (pack string) {
 	}
 }
 
+// indexOf returns the key of a pack's index.
+func indexOf(pack string) string {
+	return strings.NewReplacer("pack-", "index-", ".tar.zst", ".json").Replace(pack)
+}
+
 // rewrite makes the store's bundle of a version one of other bytes, as where a damaged one is
 // removed and another host pushes it anew.
 func (p *pond) rewrite(store storage.Store, v deltalog.Version, host string) {
@@ -123,7 +128,7 @@ func TestConsolidateTakesAPackThatWasLeft(t *testing.T) {
 	left := leavePack(t, store)
 	require.Equal(t, 1, consolidate(t, store).Packs)
 	require.Equal(t, []string{left}, keysWith(t, store, "pack-"))
-	require.Equal(t, []string{strings.Replace(strings.Replace(left, "pack-", "index-", 1), ".tar.zst", ".json", 1)}, keysWith(t, store, "index-"))
+	require.Equal(t, []string{indexOf(left)}, keysWith(t, store, "index-"))
 }
 
 // Nor does it where bundles lie within others, of which a pack has no use.
@@ -201,25 +206,38 @@ func TestPruneOfAPackThatWasLeft(t *testing.T) {
 	})
 }
 
-// A Consolidate that takes long makes no index of what another one packed meanwhile: Prune
-// may have removed its pack.
+// A Consolidate that takes long makes no index of what another one packed meanwhile, or what a
+// floor gave up: Prune may have removed its pack.
 func TestConsolidateThatTakesLong(t *testing.T) {
-	source, store := newPond(t), storage.NewMemory()
-	source.churn(6, 2, 500)
-	source.pushSingly(store)
-	left := leavePack(t, store)
-	now := time.Now()
-	slow := &hooked{Store: store, open: left, beforeOpen: func() { // it reads back what it takes
-		source.rewrite(store, 2, "other")
-		require.Equal(t, 2, consolidate(t, store).Packs)
-		now = now.Add(48 * time.Hour)
-	}, create: "backups/index-", beforeCreate: func() {
-		require.Contains(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys, left)
-	}}
-	done, err := storeOnly(t, storage.Compose(slow, nil, nil), &remote.Options{Clock: func() time.Time { return now }}).Consolidate(t.Context())
-	require.NoError(t, err)
-	require.Zero(t, done.Packs)
-	require.Len(t, keysWith(t, store, "index-"), 2)
-	require.Contains(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys, left)
-	requireSame(t, source.dir, restored(t, store))
+	for name, meanwhile := range map[string]func(*pond, storage.Store){
+		"others have its bundles": func(source *pond, store storage.Store) {
+			source.rewrite(store, 2, "other")
+			require.Equal(t, 2, consolidate(t, store).Packs)
+		},
+		"the floor is above it": func(source *pond, store storage.Store) {
+			source.churn(4, 2, 500)
+			source.mustPush(store)
+			source.base(store) // 9
+			prune(t, store, remote.PruneOptions{KeepVersions: 1, Delete: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			source.churn(6, 2, 500)
+			source.pushSingly(store)
+			left := leavePack(t, store)
+			now := time.Now()
+			slow := &hooked{Store: store, open: left, beforeOpen: func() { // it reads back what it takes
+				meanwhile(source, store)
+				now = now.Add(48 * time.Hour)
+			}}
+			done, err := storeOnly(t, storage.Compose(slow, nil, nil), &remote.Options{Clock: func() time.Time { return now }}).Consolidate(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, done.Packs)
+			require.NotContains(t, objects(t, store), indexOf(left))
+			require.Contains(t, prune(t, store, remote.PruneOptions{Delete: true, Grace: -1}).Keys, left)
+			live, _ := initLive(t, store, remote.Options{})
+			require.Equal(t, liveFiles(t, source.dir, source.next-1), liveFiles(t, live, source.next-1))
+		})
+	}
 }

@@ -106,8 +106,7 @@ func (s *session) linked(ctx context.Context, group []object, chain commits) ([]
 }
 
 // writePack copies the bundles into one object, reads it back, and creates its
-// index. It returns nil if another consolidator has made packs of the bundles meanwhile, and
-// wraps errNameTaken if there is a pack of that name that has other bytes.
+// index. It returns nil if nobody needs the pack any more by now, and wraps errNameTaken if there is a pack of that name that has other bytes.
 func (s *session) writePack(ctx context.Context, id *identity, l listing, w *packWriter) (*packIndex, error) {
 	defer func() { w.stop() }()
 	group := w.group
@@ -144,7 +143,7 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 	if err := x.check(); err != nil {
 		return nil, err
 	}
-	if packed, err := s.packedMeanwhile(ctx, x); packed || err != nil {
+	if gone, err := s.givenUpMeanwhile(ctx, x); gone || err != nil {
 		return nil, err
 	}
 	raw, err := json.Marshal(x) // on one line, for it is long
@@ -159,16 +158,16 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 	return x, err
 }
 
-// packedMeanwhile reports whether packs have all versions of x by now. A call that takes long
-// looks, since Prune removes a pack without an index a grace period after others have its
-// bundles: an index without its pack would mislead.
-func (s *session) packedMeanwhile(ctx context.Context, x *packIndex) (bool, error) {
+// givenUpMeanwhile reports whether Prune may have removed the pack of x while that was made: a
+// pack without an index goes a grace period after others came to have its bundles, or a floor
+// was above it. An index without its pack would mislead, so a call that takes long looks.
+func (s *session) givenUpMeanwhile(ctx context.Context, x *packIndex) (bool, error) {
 	if s.opts.Clock().Sub(s.start) < seenFor {
 		return false, nil
 	}
 	l, _, err := s.listKeys(ctx, false)
 	_, all := l.packedSince(x.first(), x.last())
-	return all, err
+	return all || x.last() < l.floor(), err
 }
 
 // basesBelow returns the bases of the history below a version. Those that another index
