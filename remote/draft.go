@@ -85,6 +85,26 @@ func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *delt
 
 // addLive adds the paths of all files that version v needs, with their kinds.
 func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot) error {
+	if err := addAdds(ctx, live, state); err != nil {
+		return err
+	}
+	if s.opts.Extra == nil {
+		return nil
+	}
+	paths, err := s.opts.Extra(ctx, state.Version)
+	if err != nil {
+		return fmt.Errorf("extra files hook: %w", err)
+	}
+	for _, path := range paths {
+		if err := live.Add(path, []byte(bundle.KindExtra)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAdds adds those that the log names: data and deletion vectors.
+func addAdds(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot) error {
 	for a, err := range state.Adds() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
@@ -96,18 +116,6 @@ func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *delt
 			continue
 		}
 		if err := live.Add(a.VectorFile, []byte(bundle.KindDeletionVector)); err != nil {
-			return err
-		}
-	}
-	if s.opts.Extra == nil {
-		return nil
-	}
-	paths, err := s.opts.Extra(ctx, state.Version)
-	if err != nil {
-		return fmt.Errorf("extra files hook: %w", err)
-	}
-	for _, path := range paths {
-		if err := live.Add(path, []byte(bundle.KindExtra)); err != nil {
 			return err
 		}
 	}

@@ -78,15 +78,24 @@ func packIndexKey(first, last deltalog.Version) string {
 	return fmt.Sprintf("%s%06d-%06d.json", indexPrefix, int64(first), int64(last))
 }
 
+// parsePackKey is the inverse of packKey; ok is false for any other key.
+func parsePackKey(key string) (first, last deltalog.Version, ok bool) {
+	return parseSpan(key, packPrefix, ".tar.zst", packKey)
+}
+
 // parsePackIndexKey is the inverse of packIndexKey; ok is false for any other key.
 func parsePackIndexKey(key string) (first, last deltalog.Version, ok bool) {
-	rest, hasPrefix := strings.CutPrefix(key, indexPrefix)
-	rest, hasSuffix := strings.CutSuffix(rest, ".json")
+	return parseSpan(key, indexPrefix, ".json", packIndexKey)
+}
+
+func parseSpan(key, prefix, suffix string, inverse func(first, last deltalog.Version) string) (first, last deltalog.Version, ok bool) {
+	rest, hasPrefix := strings.CutPrefix(key, prefix)
+	rest, hasSuffix := strings.CutSuffix(rest, suffix)
 	a, b, two := strings.Cut(rest, "-")
 	m, err1 := strconv.ParseInt(a, 10, 64)
 	n, err2 := strconv.ParseInt(b, 10, 64)
 	first, last = deltalog.Version(m), deltalog.Version(n)
-	ok = hasPrefix && hasSuffix && two && err1 == nil && err2 == nil && packIndexKey(first, last) == key
+	ok = hasPrefix && hasSuffix && two && err1 == nil && err2 == nil && inverse(first, last) == key
 	return first, last, ok
 }
 

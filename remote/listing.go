@@ -18,6 +18,7 @@ type listing struct {
 	bundles []object // ascending by version; of a version in its key one
 	parts   []object // ascending by version of their bundle
 	bases   []object // ascending by version
+	packs   []object // ascending by their first version, also those without an index
 	indexes []object // of packs, by the first version
 	floors  []object // ascending by version
 	pins    []deltalog.Version
@@ -71,7 +72,7 @@ func (s *session) listKeys(ctx context.Context, every bool) (l listing, skipped 
 	if err == nil && after != "" {
 		_, err = s.listInto(ctx, &l, versionPrefix, after, true)
 	}
-	for _, all := range []*[]object{&l.bundles, &l.parts, &l.bases, &l.indexes, &l.floors} {
+	for _, all := range []*[]object{&l.bundles, &l.parts, &l.bases, &l.packs, &l.indexes, &l.floors} {
 		slices.SortFunc(*all, byVersion)
 	}
 	return l, after != "", err
@@ -108,6 +109,8 @@ func (l *listing) take(info storage.Info) {
 		l.bases = append(l.bases, object{version: v, Info: info})
 	} else if first, last, ok := parsePackIndexKey(info.Key); ok {
 		l.indexes = append(l.indexes, object{version: first, last: last, Info: info})
+	} else if first, last, ok := parsePackKey(info.Key); ok {
+		l.packs = append(l.packs, object{version: first, last: last, Info: info})
 	} else if v, ok := parseFloorKey(info.Key); ok {
 		l.floors = append(l.floors, object{version: v, Info: info})
 	} else if v, _, ok := parseNamedKey(pinPrefix, info.Key); ok {

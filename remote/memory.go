@@ -27,6 +27,10 @@ const entryMemory = 768
 // that were read ahead. Of an object with more, some are fetched after the others.
 func (s *session) entriesAtOnce() int64 { return max(1, s.opts.Memory/8/entryMemory) }
 
+// keptMemory is what it takes to compare the checkpoint of a base with its index while what
+// is live is fetched.
+func (s *session) keptMemory() int64 { return s.opts.Memory / 4 }
+
 // sorter returns what sorts in an eighth of Options.Memory.
 func (s *session) sorter() *extsort.Sorter { return extsort.New(s.opts.Memory/8, "") }
 

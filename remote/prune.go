@@ -52,7 +52,8 @@ type Pruned struct {
 // above what the options keep, and records it in an object of its own; then, a
 // grace period later, so mostly by another call, it removes what no retained version
 // needs: decided from what the indexes of the retained bases refer to, never from
-// names or clocks alone. Bundles that packs took over go likewise. Pinned versions
+// names or clocks alone. Bundles that packs took over go likewise, and packs that a
+// Consolidate left which was cut off, once others have what is in them. Pinned versions
 // stay, with the base and the bundles that it takes to restore them, and so does what
 // lies above the version that the head tells of, until the head has moved on.
 //
@@ -270,6 +271,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
 		}
 	}
+	add(time.Time{}, every.leftPacks(l)...)
 	add(time.Time{}, every.unpins...)
 	for _, o := range every.parts {
 		since, is, err := s.partIsGarbage(ctx, o, every, l, n)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"sync"
 	"time"
 
@@ -16,27 +17,27 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
-	"github.com/pondworks/sluice/internal/tempfile"
 	"github.com/pondworks/sluice/storage"
 )
 
 // restoreBase makes the table begin at the base of version v: the live files
 // first, then the checkpoint, then the commit, so that whatever a crash leaves
-// is either not there or complete. jump: what the log has below v is dropped. For the goal of
+// is either not there or complete. jump: what the log has below v is dropped. It wraps
+// ErrCorrupt, and no commit is there, if the base is not whole. For the goal of
 // an init, which chose the base, it wraps errForeignBase before it places anything if the base
 // is not of the history.
 func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
-	index, err := tempfile.Create("", "sluice-index-")
+	kept, err := newKeptBase()
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if err := index.Close(); err != nil {
-			s.log.Warn("temporary file not removed", logPath, index.Name(), logError, err)
+		if err := kept.close(); err != nil {
+			s.log.Warn("temporary files not removed", logError, err)
 		}
 	}()
 	own := s.newStaging(table)
-	b, err := s.fetchOwnBase(ctx, own, v, index, g)
+	b, err := s.fetchOwnBase(ctx, own, v, kept, g)
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
@@ -52,7 +53,7 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 		s.foreseeTail(g, &tipState{version: v}, false)
 	}
 	s.foresee(b.Live.Bytes, true)
-	if err := s.restoreLive(ctx, own, b, index); err != nil {
+	if err := s.restoreKept(ctx, own, b, kept); err != nil {
 		return nil, err
 	}
 	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
@@ -67,14 +68,14 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 
 // fetchOwnBase is fetchBase, and for a goal makes sure that the base is of the history: by the
 // head, or by a bundle, of which it asks meanwhile.
-func (s *session) fetchOwnBase(ctx context.Context, own *staging, v deltalog.Version, index io.ReadWriteSeeker, g *goal) (b bundle.Base, err error) {
+func (s *session) fetchOwnBase(ctx context.Context, own *staging, v deltalog.Version, kept *keptBase, g *goal) (b bundle.Base, err error) {
 	if g == nil {
-		return s.fetchBase(ctx, own, v, index)
+		return s.fetchBase(ctx, own, v, kept)
 	}
 	var stored *bundle.Digest
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		b, err = s.fetchBase(ctx, own, v, index)
+		b, err = s.fetchBase(ctx, own, v, kept)
 		return err
 	})
 	if h := g.head; h != nil && h.Version == v {
@@ -91,35 +92,26 @@ func (s *session) fetchOwnBase(ctx context.Context, own *staging, v deltalog.Ver
 	return b, ownBase(b, stored)
 }
 
-// fetchBase stages what the base of version v carries and leaves its index in
-// the file, ready to be read.
-func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, index io.ReadWriteSeeker) (bundle.Base, error) {
+// fetchBase stages what the base of version v carries, and keeps its index and its
+// checkpoint.
+func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Version, kept *keptBase) (bundle.Base, error) {
 	r, err := s.open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return bundle.Base{}, err
 	}
-	b, err := s.opts.Codec.DecodeBase(ctx, r, func(ctx context.Context, m bundle.Member, r io.Reader) error {
-		if m.Path == bundle.IndexPath(int64(v)) {
-			_, err := io.Copy(index, r)
-			return err
-		}
-		return own.put(ctx, m, r)
-	})
+	b, err := s.opts.Codec.DecodeBase(ctx, r, kept.put(v, own.put))
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil && b.Version != int64(v) {
 		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
 	}
-	if err == nil {
-		_, err = index.Seek(0, io.SeekStart)
-	}
 	return b, err
 }
 
 // restoreLive fetches and places all files of the index, object by object. own
 // has those that the base carries.
-func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, index io.Reader) error {
+func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, index iter.Seq2[bundle.IndexEntry, error]) error {
 	v := deltalog.Version(b.Version)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
@@ -144,7 +136,7 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 		return nil
 	}
 	var err error
-	for e, rerr := range bundle.ReadIndex(index) {
+	for e, rerr := range index {
 		err = errors.Join(rerr, gctx.Err())
 		if full := len(next) > 0 && (!sameObject(next[0], e) || int64(len(next)) == atOnce); err == nil && full {
 			err = fetch()
@@ -163,8 +155,8 @@ func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, 
 		return gerr
 	}
 	place.of.finish() // with what the base itself carries
-	if err == nil && live != b.Live {
-		err = fmt.Errorf("%w: the index lists %d files of %d bytes, the base says %d of %d", ErrCorrupt, live.Files, live.Bytes, b.Live.Files, b.Live.Bytes)
+	if err == nil {
+		err = checkTotals(b, live)
 	}
 	if err == nil {
 		err = place.flush(ctx)

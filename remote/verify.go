@@ -103,10 +103,11 @@ func (v *Verification) Err() error {
 // Verify looks at everything that is of use in the store and changes nothing: that each
 // version follows the one before, that every bundle is there and says what it
 // carries, that all bases are whole and what they refer to is there. With
-// VerifyOptions.Data it also reads every bundle and checks all digests, and that
-// every file which a commit needs is somewhere. If the Replicator has a table, it
-// tells whether that is the same. Several objects are looked at at once; memory is
-// bounded by Options.Memory, beyond which temporary files are used.
+// VerifyOptions.Data it also reads every bundle and checks all digests, that every file
+// which a commit needs is somewhere, and that the index of every base lists what its
+// checkpoint calls live. If the Replicator has a table, it tells whether that is the same.
+// Several objects are looked at at once; memory is bounded by Options.Memory, beyond which
+// temporary files are used.
 //
 // What is wrong is in the Verification, and its Err. An error means that Verify could not
 // do its work: what it returns then is what it had found until then. It wraps

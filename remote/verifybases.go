@@ -20,9 +20,12 @@ func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalo
 	commits := map[deltalog.Version]bundle.Digest{}
 	referred := map[deltalog.Version]bool{}
 	for _, o := range bases {
-		err := v.lookAtBase(ctx, o, func(b bundle.Base, index *extsort.Sorter) error {
+		err := v.lookAtBase(ctx, o, func(b wholeBase) error {
 			commits[o.version] = b.Commit.SHA256
-			return v.noteBase(b, index, referred)
+			if err := v.compareBase(ctx, o, b); err != nil {
+				return err
+			}
+			return v.noteBase(b.Base, b.index, referred)
 		})
 		if err != nil {
 			return nil, err
@@ -33,32 +36,56 @@ func (v *verifier) lookAtBases(ctx context.Context, bases []object) (map[deltalo
 			continue
 		}
 		o := object{version: at, Info: storage.Info{Key: baseKey(at), Size: -1}}
-		if err := v.lookAtBase(ctx, o, func(b bundle.Base, _ *extsort.Sorter) error { return v.noteCarried(b) }); err != nil {
+		if err := v.lookAtBase(ctx, o, func(b wholeBase) error { return v.noteCarried(b.Base) }); err != nil {
 			return nil, err
 		}
 	}
 	return commits, nil
 }
 
-// lookAtBase reads a base and calls note with it, if it is whole.
-func (v *verifier) lookAtBase(ctx context.Context, o object, note func(bundle.Base, *extsort.Sorter) error) error {
-	index := v.sorter()
-	b, err := v.readBase(ctx, o, index)
-	if err == nil {
-		v.done.Bases++
-		err = note(b, index)
-	} else if v.found.damage(o.version, o.Key, err) {
-		v.damaged[o.Key], err = true, nil
-	}
-	return at(o.version, o.Key, errors.Join(err, index.Close()))
+// wholeBase is a base that was read to its end.
+type wholeBase struct {
+	bundle.Base
+	index *extsort.Sorter // by path
+	log   *baseLog        // its checkpoint; nil without VerifyOptions.Data
 }
 
-func (v *verifier) readBase(ctx context.Context, o object, index *extsort.Sorter) (bundle.Base, error) {
+// lookAtBase reads a base and calls note with it, if it is whole.
+func (v *verifier) lookAtBase(ctx context.Context, o object, note func(wholeBase) error) (err error) {
+	b := wholeBase{index: v.sorter()}
+	defer func() { err = at(o.version, o.Key, errors.Join(err, b.close())) }()
+	put := putIndex(b.index, o.version)
+	if v.want.Data {
+		if b.log, err = newBaseLog(); err != nil {
+			return err
+		}
+		put = b.log.put(put)
+	}
+	b.Base, err = v.readBase(ctx, o, put)
+	if err == nil {
+		v.done.Bases++
+		return note(b)
+	}
+	if v.found.damage(o.version, o.Key, err) {
+		v.damaged[o.Key], err = true, nil
+	}
+	return err
+}
+
+func (b *wholeBase) close() error {
+	err := b.index.Close()
+	if b.log != nil {
+		err = errors.Join(err, b.log.Close())
+	}
+	return err
+}
+
+func (v *verifier) readBase(ctx context.Context, o object, put bundle.PutFunc) (bundle.Base, error) {
 	r, err := v.store.Open(ctx, o.Key, 0, -1)
 	if err != nil {
 		return bundle.Base{}, err
 	}
-	b, err := v.opts.Codec.DecodeBase(ctx, r, putIndex(index, o.version))
+	b, err := v.opts.Codec.DecodeBase(ctx, r, put)
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
@@ -66,6 +93,28 @@ func (v *verifier) readBase(ctx context.Context, o object, index *extsort.Sorter
 		err = fmt.Errorf("%w: the base is of version %d", ErrCorrupt, b.Version)
 	}
 	return b, err
+}
+
+// compareBase makes sure that the index of a base lists all that its checkpoint calls live.
+func (v *verifier) compareBase(ctx context.Context, o object, b wholeBase) (err error) {
+	if b.log == nil {
+		return nil
+	}
+	live := v.sorter()
+	defer func() { err = errors.Join(err, live.Close()) }()
+	if err := b.log.addLive(ctx, live, b.Base, v.stateMemory()); err != nil {
+		if v.found.damage(o.version, o.Key, err) {
+			return nil
+		}
+		return err
+	}
+	for path, err := range unlisted(b.Base, live, b.index) {
+		if err != nil {
+			return err
+		}
+		v.found.add(Finding{Kind: FindingDamaged, Version: &o.version, Key: o.Key, Path: path, Detail: unlistedFile})
+	}
+	return nil
 }
 
 // noteCarried notes what a base carries.
@@ -88,6 +137,7 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 			return err
 		}
 	}
+	var live bundle.Totals
 	for record, err := range index.Sorted() {
 		if err != nil {
 			return err
@@ -96,6 +146,8 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 		if err != nil {
 			return err
 		}
+		live.Files++
+		live.Bytes += e.Size
 		switch in := deltalog.Version(e.Version); {
 		case e.InBase:
 			referred[in] = true
@@ -107,6 +159,9 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 		if err := v.note(e.Path, fileNote{Is: isReferred, Version: b.Version, Key: e.Version, InBase: e.InBase, Part: e.Part, Size: e.Size, SHA256: e.SHA256}); err != nil {
 			return err
 		}
+	}
+	if err := checkTotals(b, live); err != nil {
+		v.found.damage(deltalog.Version(b.Version), baseKey(deltalog.Version(b.Version)), err)
 	}
 	return nil
 }

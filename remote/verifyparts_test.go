@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -20,8 +21,9 @@ import (
 	"github.com/pondworks/sluice/storage/storagetest"
 )
 
-// rewriteIndex replaces a base by one whose index says something else.
-func rewriteIndex(t *testing.T, store storage.Store, key string, edit func([]byte) []byte) {
+// rewriteBase replaces a base by another one. edit changes what it says, its members by path
+// and its index, of which the lines for what the base itself carries count for nothing.
+func rewriteBase(t *testing.T, store storage.Store, key string, edit func(b *bundle.Base, members map[string][]byte)) {
 	t.Helper()
 	codec, err := bundle.NewCodec(nil)
 	require.NoError(t, err)
@@ -31,15 +33,20 @@ func rewriteIndex(t *testing.T, store storage.Store, key string, edit func([]byt
 		return err
 	})
 	require.NoError(t, err)
+	edit(&b, members)
 	path := bundle.IndexPath(b.Version)
-	edited := edit(members[path])
-	require.NotEqual(t, members[path], edited)
 	own := fmt.Sprintf(`"version":%d,"in_base":true`, b.Version) // which EncodeBase adds
+	edited := members[path]
 	members[path] = nil
 	for line := range bytes.Lines(edited) {
 		if !bytes.Contains(line, []byte(own)) {
 			members[path] = append(members[path], line...)
+			continue
 		}
+		var e bundle.IndexEntry
+		require.NoError(t, json.Unmarshal(line, &e))
+		b.Live.Files--
+		b.Live.Bytes -= e.Size
 	}
 	var out bytes.Buffer
 	_, err = codec.EncodeBase(t.Context(), &out, b, func(_ context.Context, path string) (io.ReadCloser, int64, error) {
@@ -47,6 +54,17 @@ func rewriteIndex(t *testing.T, store storage.Store, key string, edit func([]byt
 	})
 	require.NoError(t, err)
 	spoil(t, store, key, func([]byte) []byte { return out.Bytes() })
+}
+
+// rewriteIndex replaces a base by one whose index says something else.
+func rewriteIndex(t *testing.T, store storage.Store, key string, edit func([]byte) []byte) {
+	t.Helper()
+	rewriteBase(t, store, key, func(b *bundle.Base, members map[string][]byte) {
+		path := bundle.IndexPath(b.Version)
+		edited := edit(bytes.Clone(members[path]))
+		require.NotEqual(t, members[path], edited)
+		members[path] = edited
+	})
 }
 
 // An index that names a part which has not got the file is found without reading any data.
