@@ -79,7 +79,7 @@ func (c *checkedPages) checkDataV2(h *format.PageHeader, b []byte) error {
 
 func (c *checkedPages) checkDictionary(h *format.PageHeader, b []byte) error {
 	d := &h.DictionaryPageHeader.V
-	if d.Encoding != format.Plain && d.Encoding != format.PlainDictionary {
+	if d.Encoding != format.Plain && d.Encoding != plainDictionary {
 		return fmt.Errorf("%w: a dictionary that is encoded as %v", ErrCorrupt, d.Encoding)
 	}
 	b, err := c.inflater.inflate(c.codec, b, int(h.UncompressedPageSize))

@@ -13,6 +13,9 @@ import (
 // come in groups of 8, and some writers fill a block of 256 (DuckDB).
 const maxPadding = 1 << 10
 
+// plainDictionary is the encoding that old writers give to dictionaries and what refers to them.
+const plainDictionary = format.Encoding(2)
+
 // checkLevels looks at the levels of n values, which are up to most; 0 is that there are none.
 func checkLevels(encoding format.Encoding, b []byte, most, n int) error {
 	if most == 0 || encoding != format.RLE {
@@ -28,7 +31,7 @@ func checkLevels(encoding format.Encoding, b []byte, most, n int) error {
 // It returns an error wrapping ErrCorrupt, ErrTooLarge as well if it is more than most.
 func checkEncoded(encoding format.Encoding, kind parquet.Kind, b []byte, n int, most int64) error {
 	switch encoding {
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if len(b) == 0 {
 			return nil
 		}

@@ -76,7 +76,7 @@ func requireBounded(t testing.TB, b []byte, most uint64) {
 // a page of three values takes no more memory than one of texts with shared prefixes may.
 func FuzzPage(f *testing.F) {
 	columns := []string{"add.path", "add.size", "add.dataChange", "protocol.minReaderVersion", "add.partitionValues.key_value.key"}
-	encodings := []format.Encoding{format.Plain, format.PlainDictionary, format.RLE, format.RLEDictionary, format.BitPacked,
+	encodings := []format.Encoding{format.Plain, plainDictionary, format.RLE, format.RLEDictionary, format.BitPacked,
 		format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray, format.ByteStreamSplit}
 	for i := range encodings {
 		for j := range columns {
