@@ -147,9 +147,10 @@ func (c *checkedPages) checkSize(whole, size int64) error {
 func mostOf(size int) int64 { return min(maxPage, max(smallPage, maxRatio*int64(size))) }
 
 func (c *checkedPages) checkValues(h *format.PageHeader) error {
-	n := max(h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues)
-	if int64(n) > c.chunk.NumValues {
-		return fmt.Errorf("%w: a page of %d values in a column of %d", ErrCorrupt, n, c.chunk.NumValues)
+	v1, v2 := h.DataPageHeader.V.NumValues, h.DataPageHeaderV2.V.NumValues
+	n := max(v1, v2)
+	if min(v1, v2) < 0 || int64(n) > c.chunk.NumValues {
+		return fmt.Errorf("%w: a page of %d values in a column of %d", ErrCorrupt, v1+v2, c.chunk.NumValues)
 	}
 	if n > maxPageValues {
 		return fmt.Errorf("%w: %w: a page of %d values, more than %d", ErrCorrupt, ErrTooLarge, n, maxPageValues)

@@ -96,6 +96,7 @@ func TestForgedRuns(t *testing.T) {
 	plainText := prefixed(someText)
 	one := deltas(1, "\x32") // the number 25
 	many := deltas(math.MaxInt32, "\x00"+"\x00\x00\x00\x00\x00")
+	zeros := string(binary.AppendUvarint([]byte{0x80, 0x80, 0x04, 0x01}, 1<<26)) + strings.Repeat("\x00", 1+2<<10)
 	levels := prefixed(theLevels)
 	for _, c := range []struct {
 		name   string
@@ -119,6 +120,8 @@ func TestForgedRuns(t *testing.T) {
 		{"suffixes", path, []page{pageV1(3, format.DeltaByteArray, levels+one+many+someText)}},
 		{"long prefix", path, []page{pageV1(3, format.DeltaByteArray, levels+deltas(1, "\xfe\xff\xff\xff\x0f")+one+someText)}},
 		{"long suffix", path, []page{pageV1(3, format.DeltaByteArray, levels+deltas(1, "\x00")+deltas(1, "\xfe\xff\xff\xff\x0f")+someText)}},
+		{"prefixes of a page of less than nothing", path, []page{dictionary(1, plainText), pageV1(-1, format.DeltaByteArray, levels+zeros+one+someText), pageV1(3, format.Plain, levels+plainText)}},
+		{"prefixes of one of version 2", path, []page{dictionary(1, plainText), pageV2(-1, format.DeltaByteArray, theLevels, zeros+one+someText), pageV1(3, format.Plain, levels+plainText)}},
 		{"dictionary of deltas", path, []page{{data: many, header: format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(
 			format.DictionaryPageHeader{NumValues: 1, Encoding: format.DeltaLengthByteArray})}}, pageV1(3, format.RLEDictionary, levels+"\x01\x02\x00")}},
 	} {

@@ -33,7 +33,10 @@ var _ deltalog.LogFiles = (*baseLog)(nil)
 
 func newBaseLog() (*baseLog, error) {
 	f, err := tempfile.Create("", "sluice-checkpoint-")
-	return &baseLog{file: f, files: map[string]*io.SectionReader{}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &baseLog{file: f, files: map[string]*io.SectionReader{}}, nil
 }
 
 // put keeps the files of the checkpoint, of the members of a base, and hands what it has

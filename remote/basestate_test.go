@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -212,4 +213,18 @@ func TestVerifyCountsWhatAnIndexLists(t *testing.T) {
 	}
 	_, err := initErr(t, store, remote.Options{History: remote.HistoryLive})
 	require.ErrorIs(t, err, remote.ErrCorrupt)
+}
+
+// No room for temporary files is an error like any other.
+func TestVerifyWithoutTemporaryFiles(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 3, 10)
+	source.pushSingly(store)
+	source.base(store)
+	verifier := storeOnly(t, store, nil)
+	for _, name := range []string{"TMPDIR", "TMP"} { // the second on Windows
+		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+	}
+	_, err := verifier.Verify(t.Context(), remote.VerifyOptions{Data: true})
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }

@@ -241,3 +241,29 @@ func TestConsolidateThatTakesLong(t *testing.T) {
 		})
 	}
 }
+
+// A pack whose index was lost may be all that is left of bundles that a base refers to: who
+// removes it takes the last copy.
+func TestPruneKeepsAPackWhoseIndexWasLost(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 6 {
+		source.append("some content")
+	}
+	source.pushSingly(store)
+	consolidate(t, store)
+	now := remote.PruneOptions{KeepVersions: 1, Delete: true, Grace: -1}
+	prune(t, store, now) // the bundles
+	pack := keysWith(t, store, "pack-")[0]
+	source.churn(4, 2, 500)
+	source.mustPush(store)
+	source.base(store) // 9
+	require.NotNil(t, prune(t, store, now).Floor)
+	index := read(t, store, indexOf(pack))
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), indexOf(pack)))
+
+	prune(t, store, now)
+	require.Contains(t, objects(t, store), pack)
+	require.NoError(t, store.Create(t.Context(), indexOf(pack), bytes.NewReader(index), -1))
+	live, _ := initLive(t, store, remote.Options{})
+	require.Equal(t, liveFiles(t, source.dir, 9), liveFiles(t, live, 9))
+}

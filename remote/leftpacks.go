@@ -43,3 +43,18 @@ func (l listing) packedSince(first, last deltalog.Version) (since time.Time, all
 	}
 	return since, first > last
 }
+
+// mayHaveTheLast reports whether a pack without an index may have a bundle that is needed and
+// that is nowhere else, its index having been lost. With that the pack is of use again.
+func (s *session) mayHaveTheLast(o object, every listing, n *needed) bool {
+	for v := range n.bundles {
+		if v < o.version || v > o.last {
+			continue
+		}
+		_, packed := s.packs[v]
+		if _, found := find(every.bundles, v); !found && !packed {
+			return true
+		}
+	}
+	return false
+}

@@ -106,7 +106,8 @@ func (s *session) linked(ctx context.Context, group []object, chain commits) ([]
 }
 
 // writePack copies the bundles into one object, reads it back, and creates its
-// index. It returns nil if nobody needs the pack any more by now, and wraps errNameTaken if there is a pack of that name that has other bytes.
+// index. It returns nil if nobody needs the pack any more by now, and wraps errNameTaken if
+// there is a pack of that name that has other bytes.
 func (s *session) writePack(ctx context.Context, id *identity, l listing, w *packWriter) (*packIndex, error) {
 	defer func() { w.stop() }()
 	group := w.group

@@ -53,8 +53,8 @@ type Pruned struct {
 // grace period later, so mostly by another call, it removes what no retained version
 // needs: decided from what the indexes of the retained bases refer to, never from
 // names or clocks alone. Bundles that packs took over go likewise, and packs that a
-// Consolidate left which was cut off, once others have what is in them. Pinned versions
-// stay, with the base and the bundles that it takes to restore them, and so does what
+// Consolidate left which was cut off, once others have what is in them or it was given up.
+// Pinned versions stay, with the base and the bundles that it takes to restore them, and so does what
 // lies above the version that the head tells of, until the head has moved on.
 //
 // It needs the right to delete, which nothing else here needs, and wraps
@@ -271,7 +271,11 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
 		}
 	}
-	add(time.Time{}, every.leftPacks(l)...)
+	for _, o := range every.leftPacks(l) {
+		if !s.mayHaveTheLast(o, every, n) {
+			add(o.ModTime, o)
+		}
+	}
 	add(time.Time{}, every.unpins...)
 	for _, o := range every.parts {
 		since, is, err := s.partIsGarbage(ctx, o, every, l, n)

@@ -11,8 +11,8 @@ import (
 // take some 75 in a push of large files to S3. The program's own pages are up to 40 MiB on top.
 const heapLimit = 80 << 20
 
-// stayBelow128MiB bounds the heap. Below the limit the collector runs seldom: it took a
-// fifth of the processor time of many small versions.
+// stayBelow128MiB bounds the heap, as long as what is live fits. Below the limit the
+// collector runs seldom: it took a fifth of the processor time of many small versions.
 func stayBelow128MiB() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200)
