@@ -54,8 +54,8 @@ type Pruned struct {
 // needs: decided from what the indexes of the retained bases refer to, never from
 // names or clocks alone. Bundles that packs took over go likewise, and packs that a
 // Consolidate left which was cut off, once others have what is in them or it was given up.
-// Pinned versions stay, with the base and the bundles that it takes to restore them, and so does what
-// lies above the version that the head tells of, until the head has moved on.
+// Pinned versions stay, with the base and the bundles that it takes to restore them, and so
+// does what lies above the version that the head tells of, until the head has moved on.
 //
 // It needs the right to delete, which nothing else here needs, and wraps
 // ErrReadOnly without it. It may be cut off at any point: what it removes nobody
