@@ -47,30 +47,6 @@ func manyFiles(n int) Manifest {
 	return Manifest{Format: Format, Versions: []Version{{Commit: File{Path: commitPath(0), SHA256: Digest{1}}, Modified: modified, Files: files}}}
 }
 
-// Writing and reading a long manifest holds little beside the text.
-func TestMemoryOfLongManifests(t *testing.T) {
-	m := manyFiles(50_000)
-	var raw []byte
-	grown := heapGrowth(func() {
-		var err error
-		raw, err = m.marshal()
-		require.NoError(t, err)
-	})
-	t.Logf("%d KiB, heap grew by %d KiB", len(raw)>>10, grown>>10)
-	assert.Less(t, grown, int64(5*len(raw)/2)) // some of it garbage
-
-	a := &archive{raw: &counter{r: strings.NewReader(string(raw))}, left: int64(len(raw))}
-	var read []byte
-	grown = heapGrowth(func() {
-		var err error
-		read, err = a.readAll()
-		require.NoError(t, err)
-	})
-	t.Logf("heap grew by %d KiB", grown>>10)
-	assert.Less(t, grown, int64(3*len(raw)/2))
-	assert.Equal(t, len(raw), len(read))
-}
-
 // A size that is claimed takes no memory.
 func TestReadAllOfLess(t *testing.T) {
 	a := &archive{raw: &counter{r: strings.NewReader(strings.Repeat("x", 5000))}, left: 1 << 40}
