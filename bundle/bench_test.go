@@ -38,8 +38,8 @@ func benchManifest(files tree) (m Manifest, size int64) {
 
 func BenchmarkEncode(b *testing.B) {
 	for name, files := range benchInputs() {
+		m, size := benchManifest(files)
 		b.Run(name, func(b *testing.B) {
-			m, size := benchManifest(files)
 			c := newCodec(b, Limits{})
 			b.SetBytes(size)
 			b.ReportAllocs()
@@ -53,8 +53,8 @@ func BenchmarkEncode(b *testing.B) {
 
 func BenchmarkDecode(b *testing.B) {
 	for name, files := range benchInputs() {
+		m, size := benchManifest(files)
 		b.Run(name, func(b *testing.B) {
-			m, size := benchManifest(files)
 			raw, _ := encode(b, m, files)
 			c := newCodec(b, Limits{})
 			b.SetBytes(size)

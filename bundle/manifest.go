@@ -147,8 +147,7 @@ func (m Manifest) normalize() {
 }
 
 // members lists what the archive holds before the manifest, in its order, which is
-// not what its parts hold. The
-// modification time of each is its version's.
+// not what its parts hold. The modification time of each is its version's.
 func (m Manifest) members() iter.Seq[expected] {
 	return func(yield func(expected) bool) {
 		for _, v := range m.Versions {
