@@ -96,12 +96,11 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if !errors.Is(err, storage.ErrNotFound) {
 		return tip, err
 	}
-	l, err := s.list(ctx)
+	floor, err := s.floorAbove(ctx, begun)
 	if err != nil {
 		return nil, err
 	}
-	floor := l.floor()
-	if _, there := find(l.bases, floor); !there || floor <= begun {
+	if floor == nil {
 		return nil, cause
 	}
 	of, err := s.readIdentity(ctx)
@@ -115,7 +114,20 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if err := of.checkReplicaID(begun, id); err != nil {
 		return nil, err
 	}
-	return s.restoreBase(ctx, table, floor, true, nil)
+	return s.restoreBase(ctx, table, *floor, true, nil)
+}
+
+// floorAbove returns the floor if it is above v and its base is there, else nil.
+func (s *session) floorAbove(ctx context.Context, v deltalog.Version) (*deltalog.Version, error) {
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	floor := l.floor()
+	if _, there := find(l.bases, floor); !there || floor <= v {
+		return nil, nil
+	}
+	return &floor, nil
 }
 
 // checkReplica makes sure that a replica whose newest version the store does not have any
@@ -213,13 +225,27 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 			return tip, err
 		}
 	}
-	if tip, err = s.restoreBase(ctx, table, gap.version, true, nil); err != nil {
+	if tip, err = s.restoreAfterGap(ctx, table, gap.version); err != nil {
 		return nil, err
 	}
 	if tip.version >= last {
 		return tip, nil
 	}
 	return s.pullOver(ctx, table, tip, last, storage.ErrNotFound)
+}
+
+// restoreAfterGap restores the base of the version after a gap. Retention may have taken it and
+// left the bundle that records the gap, which has live files: then that of the floor.
+func (s *session) restoreAfterGap(ctx context.Context, table LogApplier, after deltalog.Version) (*tipState, error) {
+	tip, err := s.restoreBase(ctx, table, after, true, nil)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return tip, err
+	}
+	floor, lerr := s.floorAbove(ctx, after)
+	if lerr != nil || floor == nil {
+		return nil, errors.Join(err, lerr)
+	}
+	return s.restoreBase(ctx, table, *floor, true, nil)
 }
 
 // pullOver looks where the version after tip is, which was not where it was

@@ -188,6 +188,26 @@ func TestJumpCutOffThenPruned(t *testing.T) {
 	requireVersion(t, source, dir, 11)
 }
 
+// Retention took the base after a gap and kept the bundle that records it, a run with live files.
+func TestPullAcrossAGapWhoseBaseWasPruned(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 300)
+	source.mustPush(store)
+	dir := restored(t, store)
+	source.churn(3, 3, 300)
+	source.cleanUp(5)
+	source.mustPush(store)
+	source.churn(2, 3, 300)
+	source.pushSingly(store)
+	source.base(store)
+	pruneAll(t, store)
+	require.Equal(t, []string{bundle5}, keysWith(t, store, "version-000005/"))
+	require.ErrorIs(t, pullIn(t, dir, store, remote.Options{}), remote.ErrGap)
+	require.NoError(t, pullIn(t, dir, store, remote.Options{AcrossGap: true}))
+	requireVersion(t, source, dir, 9)
+	requireSpan(t, dir, 9, 9)
+}
+
 // A full init is stopped, then retention takes the versions that it had.
 func TestInitCutOffThenPruned(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
