@@ -70,6 +70,27 @@ func TestRequestBudget(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAnInitAheadOfTheHead: a pusher has stored versions that its head does not tell
+// of yet. Of each manifest is asked once.
+func TestRequestsOfAnInitAheadOfTheHead(t *testing.T) {
+	source, store, before := newPond(t), storage.NewMemory(), storage.NewMemory()
+	source.append("0")
+	source.mustPush(store)
+	copyAll(t, store, before)
+	for range 20 {
+		source.append("new")
+	}
+	source.pushSingly(store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+	copyObject(t, before, store, "backups/head.json")
+	for _, history := range []remote.History{remote.HistoryFull, remote.HistoryLive} {
+		report, err := replicator(t, t.TempDir(), store, &remote.Options{History: history}).Init(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 21, report.Versions)
+		require.LessOrEqual(t, report.Requests.Get, int64(2+21+21))
+	}
+}
+
 // TestReportCountsWhatTheStoreSees compares the report with a counter below.
 func TestReportCountsWhatTheStoreSees(t *testing.T) {
 	source := newPond(t)

@@ -132,6 +132,9 @@ func (s *session) initReplay(ctx context.Context, table LogApplier, tip *tipStat
 	if nextOf(tip) > g.target {
 		return tip, nil
 	}
+	if nextOf(tip) >= g.in.first { // the goal has looked at all manifests that this takes
+		return s.replay(ctx, table, tip, g.target, g.in.from(nextOf(tip)).upTo(g.target))
+	}
 	seg, _, err := s.gapFreeEnd(ctx, g.listing, nextOf(tip), g.hints)
 	if err != nil {
 		return tip, err

@@ -36,6 +36,12 @@ func (seg segment) upTo(v deltalog.Version) []object {
 	return seg.bundles[:n]
 }
 
+// from returns the segment without the bundles that end below version v, which is in it.
+func (seg segment) from(v deltalog.Version) segment {
+	i, _ := search(seg.bundles, v+1)
+	return segment{v, seg.last, seg.bundles[max(0, i-1):]}
+}
+
 // maxRun is how many versions a bundle carries at most.
 const maxRun = bundle.MaxVersions
 

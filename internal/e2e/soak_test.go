@@ -236,7 +236,7 @@ func (s *soak) judge(name, op string, fresh bool, r remote.Report, err error) {
 	case op == "push":
 		most = counts{Put: 2}
 	case op == "init": // beside a pusher, whose head may not be there yet: then manifests tell
-		most = counts{Get: versions + 8, List: 1}
+		most = counts{Get: versions + 3 + min(versions, 64), List: 1}
 	case r.Requests.List > 0 && versions == 0: // it came further than the head, which was on its way: then it lists all
 		kind, most = kind+" ahead of the head", counts{Get: 4, List: 1 + s.pushed.Load()/900}
 	default:

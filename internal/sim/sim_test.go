@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // environment reaches. SLUICE_SIM_KEEP names a folder that gets the schedule of each
 // world that failed.
 var (
-	seedFlag  = flag.Uint64("sim.seed", fromEnv("SLUICE_SEED", 0), "seed of the only world to run; 0: new ones")
+	seedFlag  = flag.Uint64("sim.seed", fromEnv("SLUICE_SEED", 0), "seed of the first world, those after it have the next ones; 0: new ones")
 	stepsFlag = flag.Int("sim.steps", int(fromEnv("SLUICE_SIM_STEPS", 200)), "steps in all")
 )
 
@@ -45,14 +45,13 @@ func TestRandom(t *testing.T) {
 			counts[what] += n
 		}
 	}
-	if *seedFlag != 0 {
-		run(*seedFlag, *stepsFlag)
-	} else {
-		seed := uint64(time.Now().UnixNano())
-		for steps := *stepsFlag; steps > 0; steps -= worldSteps {
-			run(seed, steps)
-			seed++
-		}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	for steps := *stepsFlag; steps > 0; steps -= worldSteps {
+		run(seed, steps)
+		seed++
 	}
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%7d %s", counts[what], what)
@@ -78,7 +77,7 @@ func runWorld(t *testing.T, seed uint64, steps int) map[string]int {
 		}
 		if err != nil {
 			keep(t, seed, fmt.Appendf(bytes.Clone(trace.Bytes()), "%v\n", err))
-			t.Fatalf("seed %d (again: go test ./internal/sim -run Random -sim.seed %d):\n%s%v", seed, seed, trace.Bytes(), err)
+			t.Fatalf("seed %d (again: go test ./internal/sim -run Random -sim.seed %d -sim.steps %d):\n%s%v", seed, seed, steps, trace.Bytes(), err)
 		}
 		counts = w.Counts
 	})
