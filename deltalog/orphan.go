@@ -112,18 +112,17 @@ func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, 
 		if err != nil {
 			return nil, err
 		}
-		c, err := ScanCommit(f)
+		err = eachMention(f, func(m mention) error {
+			if m.is != isRemovedVector {
+				note(m.path)
+			}
+			return nil
+		})
 		if cerr := f.Close(); err == nil {
 			err = cerr
 		}
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", int64(v), err)
-		}
-		for _, file := range c.Files {
-			note(file.Path)
-		}
-		for _, path := range c.Removed {
-			note(path)
 		}
 	}
 	return named, nil

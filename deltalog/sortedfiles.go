@@ -21,23 +21,27 @@ type SortedFiles struct {
 // caller closes what it returns.
 func SortFiles(r io.Reader, memory int64) (*SortedFiles, error) {
 	s := &SortedFiles{extsort.New(memory, "")}
-	err := eachValue(&counted{r: r}, func(raw []byte) error {
+	if err := eachMention(r, s.add); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// eachMention reads a commit file to its end and takes in all that it says of files.
+func eachMention(r io.Reader, take func(mention) error) error {
+	return eachValue(&counted{r: r}, func(raw []byte) error {
 		kind, value, err := oneOf(raw, commitActions...)
 		if err != nil {
 			return err
 		}
 		switch kind {
 		case "add", "remove", "cdc":
-			if err := mentions(kind, value, s.add); err != nil {
+			if err := mentions(kind, value, take); err != nil {
 				return fmt.Errorf("action %q: %w", kind, err)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
 }
 
 func (s *SortedFiles) add(m mention) error {

@@ -43,16 +43,16 @@ func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommi
 	if err != nil {
 		return localCommit{}, err
 	}
-	return scanOpened(f)
+	return s.scanOpened(f)
 }
 
-func scanOpened(f *deltalog.CommitFile) (localCommit, error) {
+func (s *session) scanOpened(f *deltalog.CommitFile) (localCommit, error) {
 	r, raw := io.Reader(f), &bytes.Buffer{}
 	if f.Size <= keptCommit {
 		raw.Grow(int(f.Size))
 		r = io.TeeReader(f, raw)
 	}
-	c, err := deltalog.ScanCommit(r)
+	c, err := deltalog.ScanCommitUpTo(r, s.maxListed)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

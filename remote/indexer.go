@@ -35,6 +35,9 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	if err := x.addLive(ctx, live, state); err != nil {
 		return err
 	}
+	if err := x.addChangeData(live); err != nil {
+		return err
+	}
 	v := deltalog.Version(x.draft.base.Version)
 	x.beside = v
 	if x.pos.end() >= v {
@@ -47,9 +50,33 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 		}
 		x.beside = max(x.beside, lost)
 	}
+	isBrought, stop := brings(x.draft.brings)
+	defer stop()
 	for file, err := range join(live, stored) {
+		if err == nil && file.stored != nil {
+			var brought bool
+			if brought, err = isBrought(file.path); brought { // of that name, perhaps with other bytes
+				file.stored = nil
+			}
+		}
 		if err == nil {
 			err = x.sort(ctx, file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addChangeData adds what the version names as change data, if no bundle can list it.
+func (x *indexer) addChangeData(live *extsort.Sorter) error {
+	if x.draft.brings == nil {
+		return nil
+	}
+	for f, err := range x.draft.brings.All() {
+		if err == nil && f.Kind == deltalog.KindChangeData {
+			err = live.Add(f.Path, []byte(bundle.KindChangeData))
 		}
 		if err != nil {
 			return err

@@ -65,13 +65,13 @@ func (k *keptBase) close() error { return errors.Join(k.index.Close(), k.log.Clo
 // restoreKept is restoreLive, and makes sure that the index lists what the checkpoint calls
 // live, which is read meanwhile: no engine could read the table without. It wraps ErrCorrupt
 // if it does not.
-func (s *session) restoreKept(ctx context.Context, own *staging, b bundle.Base, kept *keptBase) (err error) {
+func (s *session) restoreKept(ctx context.Context, own *staging, b bundle.Base, kept *keptBase, follows bool) (err error) {
 	memory := s.keptMemory()
 	live, listed := extsort.New(memory/4, ""), extsort.New(memory/4, "")
 	defer func() { err = errors.Join(err, live.Close(), listed.Close()) }()
 	v := deltalog.Version(b.Version)
 	both, bctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return s.restoreLive(bctx, own, b, kept.entries(listed)) })
+	both.Go(func() error { return s.restoreLive(bctx, own, b, kept.entries(listed), follows) })
 	both.Go(func() error { return at(v, baseKey(v), kept.log.addLive(bctx, live, b, memory/2)) })
 	if err := both.Wait(); err != nil {
 		return err

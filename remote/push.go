@@ -188,6 +188,12 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 
 	for pos.next() <= last {
 		err := s.pushRange(ctx, pos, last, tip)
+		var many *tooManyFiles
+		if errors.As(err, &many) {
+			if err = s.listInBase(ctx, pos, many.version, tip); err == nil {
+				continue
+			}
+		}
 		if errors.Is(err, errUnsureEnd) {
 			err = s.makeSure(ctx, pos, tip)
 		}

@@ -30,6 +30,14 @@ func nextOf(tip *tipState) deltalog.Version {
 // storage.ErrNotFound if a version in between is in none of the bundles.
 func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	tip, err := s.replayBundles(ctx, table, tip, last, bundles)
+	var listed *inBase
+	if errors.As(err, &listed) {
+		if tip, err = s.applyFromBase(ctx, table, tip, listed.version); err != nil || tip.version >= last {
+			return tip, err
+		}
+		rest := slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < nextOf(tip) })
+		return s.replay(ctx, table, tip, last, rest)
+	}
 	if errors.Is(err, errPartGone) {
 		err = s.ifPruned(ctx, tip, err)
 	}
@@ -155,6 +163,9 @@ func (b *batch) addAll(ctx context.Context, f fetched) error {
 func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) error {
 	if err := checkChain(b.tip, r.version); err != nil {
 		return err
+	}
+	if r.version.FilesInBase {
+		return firstOf(b.flush(ctx), &inBase{r.version})
 	}
 	if err := b.checkComplete(ctx, r); err != nil {
 		return at(v, "", err)

@@ -167,6 +167,7 @@ type Replicator struct {
 
 	partSize  int64 // see defaultPartSize; tests have smaller ones
 	rangeSize int64 // see defaultRangeSize, likewise
+	maxListed int   // see defaultMaxListed, likewise
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 	newest  sighting // likewise
@@ -206,7 +207,7 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize}
+	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize, maxListed: defaultMaxListed}
 	r.turn <- struct{}{}
 	return r, nil
 }

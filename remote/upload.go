@@ -132,6 +132,9 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 	if a, b := ours.Previous, theirs.Previous; a != nil && b != nil && *a != *b {
 		return diverged(v-1, *a, *b)
 	}
+	if theirs.FilesInBase { // it has them
+		return nil
+	}
 	if theirs.Gap != nil && ours.Gap == nil { // of a pusher with a shorter log: the base beside it has the files
 		return nil
 	}

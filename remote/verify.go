@@ -289,6 +289,9 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 		v.done.Resumed++
 	}
 	for _, ver := range b.manifest.Versions {
+		if n := deltalog.Version(ver.Version); ver.FilesInBase && n >= v.chain.start && !v.chain.hasBase(n) {
+			v.found.version(FindingMissing, n, baseKey(n), "it lists the files of that version")
+		}
 		v.done.Versions++
 		v.done.Files++
 		v.done.Bytes += ver.Commit.Size
@@ -343,11 +346,15 @@ func (v *verifier) lookAtBundle(ctx context.Context, o object) looked {
 			return b
 		}
 	}
-	return v.readBundle(ctx, o)
+	if b = v.readBundle(ctx, o, v.maxListed); errors.Is(b.err, errOmitted) {
+		return v.readBundle(ctx, o, 0)
+	}
+	return b
 }
 
-// readBundle reads a bundle to its end, which checks every digest, and its commits.
-func (v *verifier) readBundle(ctx context.Context, o object) looked {
+// readBundle reads a bundle to its end, which checks every digest, and its commits, of whose
+// files it lists up to most.
+func (v *verifier) readBundle(ctx context.Context, o object, most int) looked {
 	b := looked{object: o, read: true}
 	commits := map[int64]*deltalog.Commit{}
 	b.manifest, b.err = v.decode(ctx, o, v.portion(o.Size), func(_ context.Context, m bundle.Member, r io.Reader) error {
@@ -357,7 +364,7 @@ func (v *verifier) readBundle(ctx context.Context, o object) looked {
 			_, err := io.Copy(io.Discard, r)
 			return err
 		}
-		c, err := deltalog.ScanCommit(r)
+		c, err := deltalog.ScanCommitUpTo(r, most)
 		commits[int64(n)] = c
 		return err
 	})
@@ -367,6 +374,10 @@ func (v *verifier) readBundle(ctx context.Context, o object) looked {
 			break
 		}
 		c := commits[ver.Version]
+		if c.Omitted && !ver.FilesInBase && (ver.Gap == nil || len(ver.Files) > 0) {
+			b.err = errOmitted
+			break
+		}
 		b.err = at(o.version, o.Key, errors.Join(checkProtocol(c), checkNamed(ver, c)))
 		for _, f := range ver.Files {
 			carried[f.Path] = true
