@@ -71,7 +71,7 @@ func TestRequestBudget(t *testing.T) {
 }
 
 // TestRequestsOfAnInitAheadOfTheHead: a pusher has stored versions that its head does not tell
-// of yet. Of each manifest is asked once.
+// of yet. Each manifest is asked for once.
 func TestRequestsOfAnInitAheadOfTheHead(t *testing.T) {
 	source, store, before := newPond(t), storage.NewMemory(), storage.NewMemory()
 	source.append("0")
