@@ -116,8 +116,10 @@ func TestFilesInBase(t *testing.T) {
 	}
 }
 
-func bundleOf(v deltalog.Version) string { return fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v) }
-func baseOf(v deltalog.Version) string   { return fmt.Sprintf("backups/version-%06d/base.tar.zst", v) }
+func bundleOf(v deltalog.Version) string {
+	return fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v)
+}
+func baseOf(v deltalog.Version) string { return fmt.Sprintf("backups/version-%06d/base.tar.zst", v) }
 
 // Two pushers of different limits meet at the version, whichever was first.
 func TestFilesInBaseBesideAManifest(t *testing.T) {
