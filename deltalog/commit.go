@@ -65,7 +65,8 @@ func ScanCommit(r io.Reader) (*Commit, error) { return ScanCommitUpTo(r, 0) }
 
 // ScanCommitUpTo is ScanCommit for who has no room for a list of any length: of a commit that
 // names more than most files, as needed or as removed, it tells everything else, and
-// Commit.Omitted is true. SortFiles yields such files one by one. 0: any number.
+// Commit.Omitted is true. A file counts once, and once more for every 100 bytes of its path.
+// SortFiles yields such files one by one. 0: any number.
 func ScanCommitUpTo(r io.Reader, most int) (*Commit, error) {
 	hash := sha256.New()
 	src := &counted{r: io.TeeReader(r, hash)}
@@ -85,6 +86,7 @@ func ScanCommitUpTo(r io.Reader, most int) (*Commit, error) {
 type scan struct {
 	c           Commit
 	most        int                  // files in all that are listed; 0: any number
+	count       int                  // of files as ScanCommitUpTo counts them
 	named       map[string]namedFile // by path
 	removed     map[string]bool      // by path: whether a remove has a deletion vector
 	tombstones  []string             // keys of removed, in order
@@ -124,17 +126,23 @@ func (s *scan) mention(m mention) error {
 		withVector, known := s.removed[m.path]
 		if !known {
 			s.tombstones = append(s.tombstones, m.path)
+			s.counts(m.path)
 		}
 		s.removed[m.path] = withVector || m.withVector
 	case isRemovedVector:
+		if !s.removedBins[m.path] {
+			s.counts(m.path)
+		}
 		s.removedBins[m.path] = true
 	}
-	if s.most > 0 && len(s.named)+len(s.removed)+len(s.removedBins) > s.most {
+	if s.most > 0 && s.count > s.most {
 		s.c.Omitted, s.c.Files = true, nil
 		s.named, s.removed, s.tombstones, s.removedBins = nil, nil, nil, nil
 	}
 	return nil
 }
+
+func (s *scan) counts(path string) { s.count += 1 + len(path)/100 }
 
 // need notes that the version needs the file and returns what is known of it.
 func (s *scan) need(path string, kind Kind, size int64) namedFile {
@@ -142,6 +150,7 @@ func (s *scan) need(path string, kind Kind, size int64) namedFile {
 	if !ok {
 		s.c.Files = append(s.c.Files, File{Path: path, Kind: kind, Size: size})
 		s.named[path] = known
+		s.counts(path)
 	}
 	return known
 }

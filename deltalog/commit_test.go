@@ -206,6 +206,12 @@ func TestScanCommitUpTo(t *testing.T) {
 		}
 		require.Equal(t, &want, got, most)
 	}
+	long := strings.Repeat("l/", 100) + "n"
+	for most, omitted := range map[int]bool{2: true, 3: false} {
+		got, err := ScanCommitUpTo(strings.NewReader(`{"add":{"path":"`+long+`"}}`), most)
+		require.NoError(t, err)
+		require.Equal(t, omitted, got.Omitted, "a long path counts more than once")
+	}
 	_, err = ScanCommitUpTo(strings.NewReader(text+`{"add":{"path":"../a"}}`), 1)
 	require.ErrorIs(t, err, ErrCorrupt, "it is read to its end")
 }

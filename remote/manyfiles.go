@@ -17,7 +17,7 @@ import (
 // some KiB each. A base is written and read in bounded memory, however many files it lists. So a
 // commit that names more goes up as a base of its version, and a bundle which says so
 // (bundle/FORMAT.md, M11).
-const defaultMaxListed = 50_000
+const defaultMaxListed = 40_000
 
 // tooManyFiles: a version names more files than a manifest lists, and no base of this call
 // has them.
