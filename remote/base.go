@@ -175,7 +175,7 @@ func (s *session) createBase(ctx context.Context, pos *position, d *baseDraft) e
 // that are there: as long as it has not come to them, the table has what they lack.
 func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
 	var listed *extsort.Sorter
-	if pos.end() < v {
+	if pos.end() < v && pos.gap == nil {
 		c, serr := s.scanLocal(ctx, v)
 		if serr != nil {
 			return b, 0, serr
@@ -189,18 +189,18 @@ func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Versio
 	if err == nil && commit != b.Commit.SHA256 {
 		err = at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s here, %s in the base", ErrDiverged, commit, b.Commit.SHA256))
 	}
-	if err == nil && listed != nil {
-		err = at(v, baseKey(v), s.checkBrought(ctx, b, listed))
-	}
 	if err == nil {
 		err = s.checkNeeds(ctx, needs)
+	}
+	if err == nil && listed != nil {
+		err = at(v, baseKey(v), s.checkBrought(ctx, b, listed))
 	}
 	return b, size, err
 }
 
 // baseAndNeeds reads the base of version v to its end. It returns its size in bytes as well,
 // and the keys of those parts and bundles above version end that its index names. The paths
-// of the index it adds to listed, which may be nil.
+// of what lies beside it or in it, not below, are added to listed, which may be nil.
 func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version, listed *extsort.Sorter) (b bundle.Base, size int64, needs map[string]bool, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
@@ -216,7 +216,7 @@ func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version, lis
 			if err != nil {
 				return err
 			}
-			if listed != nil {
+			if listed != nil && deltalog.Version(e.Version) == v {
 				if err := listed.Add(e.Path, nil); err != nil {
 					return err
 				}
@@ -262,7 +262,8 @@ type baseDraft struct {
 	portion *portion        // of what the push does
 	parts   map[string]bool // keys
 
-	// brings is what its version names, if that is too much for a manifest; else nil.
+	// brings is what its version names, if its bundle lists none of that but change data; else
+	// nil.
 	brings *deltalog.SortedFiles
 }
 

@@ -61,7 +61,7 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 	if pos.gap == nil && pos.some && pos.last == v-1 {
 		d.base.Timestamp = deltalog.Monotone(c.Commit, d.base.Timestamp, pos.time)
 	}
-	if c.Omitted && pos.end() < v { // no bundle will list its files
+	if (c.Omitted || pos.gap != nil) && pos.end() < v { // no bundle will list its files
 		if d.brings, err = s.sortFiles(ctx, v); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type fetcher struct {
 	ctx         context.Context  // of the replay, which the fetcher does not outlive
 	cancel      context.CancelFunc
 	running     sync.WaitGroup
+	fetching    sync.RWMutex // read: a bundle; write: what lets no bundle be fetched meanwhile
 }
 
 func newFetcher(ctx context.Context, s *session, table LogApplier, first, last deltalog.Version) *fetcher {
@@ -78,7 +79,11 @@ func (f *fetcher) ahead(groups [][]object) <-chan chan fetched {
 			case <-f.ctx.Done():
 				return
 			}
-			f.running.Go(func() { result <- f.fetch(group) })
+			f.running.Go(func() {
+				f.fetching.RLock()
+				defer f.fetching.RUnlock()
+				result <- f.fetch(group)
+			})
 		}
 	})
 	return ahead

@@ -69,9 +69,9 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	return nil
 }
 
-// addChangeData adds what the version names as change data, if no bundle can list it.
+// addChangeData adds what the version names as change data, if its bundle does not list it.
 func (x *indexer) addChangeData(live *extsort.Sorter) error {
-	if x.draft.brings == nil {
+	if x.draft.brings == nil || x.pos.gap != nil {
 		return nil
 	}
 	for f, err := range x.draft.brings.All() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
@@ -19,20 +20,27 @@ import (
 // (bundle/FORMAT.md, M11).
 const defaultMaxListed = 40_000
 
-// tooManyFiles: a version names more files than a manifest lists, and no base of this call
-// has them.
+// tooManyFiles: a version names more files than a manifest lists, and this call has not
+// decided yet where they are listed.
 type tooManyFiles struct{ version deltalog.Version }
 
 func (e *tooManyFiles) Error() string {
 	return fmt.Sprintf("version %d names more files than a manifest lists", int64(e.version))
 }
 
-// listInBase takes the base of version v, which comes next and names too many files. The
-// store may turn out to have come further; then there is nothing to take.
-func (s *session) listInBase(ctx context.Context, pos *position, v, tip deltalog.Version) error {
-	if _, ok := s.table.(StateReader); !ok {
-		return at(v, "", fmt.Errorf("%w: it names more than %d files, which takes a table that can tell its state", ErrTooLarge, s.maxListed))
-	}
+// manyFiles is where the files of a version are listed that names too many.
+type manyFiles struct {
+	version deltalog.Version
+	inBase  bool // else in the manifest, all the same
+}
+
+// errOtherBase: the base that is there does not have what its version brings.
+var errOtherBase = fmt.Errorf("%w: it was not taken for that", ErrDiverged)
+
+// settleMany decides where the files of version v are listed, which comes next and names too
+// many: in its base, if there can be one that has them all. The store may turn out to have
+// come further; then there is nothing to decide.
+func (s *session) settleMany(ctx context.Context, pos *position, v, tip deltalog.Version) error {
 	if !s.endIsSure { // what the base records as absent it does for good
 		if err := s.makeSure(ctx, pos, tip); err != nil {
 			return err
@@ -41,11 +49,53 @@ func (s *session) listInBase(ctx context.Context, pos *position, v, tip deltalog
 	if pos.next() != v {
 		return nil
 	}
-	if err := s.takeBase(ctx, pos, v, tip); err != nil {
+	err := s.takeBase(ctx, pos, v, tip)
+	without := errors.Is(err, ErrUnsupported) || errors.Is(err, errOtherBase)
+	if err != nil && !without {
 		return err
 	}
-	s.listed = &v
+	if without {
+		s.log.Warn("the manifest lists all files, which takes memory", logVersion, v, logError, err)
+	}
+	s.many = &manyFiles{v, !without}
 	return nil
+}
+
+// planMany goes by that decision. Beyond a gap none is needed: the base has all that is live,
+// and the bundle only what is change data.
+func (s *session) planMany(ctx context.Context, p *versionPlan, c *localCommit) (err error) {
+	v := deltalog.Version(p.Version.Version)
+	switch {
+	case p.Gap != nil:
+		listed := *c.Commit
+		listed.Files, err = s.changeData(ctx, v)
+		c.Commit, c.sizes = &listed, nil
+	case s.many == nil || s.many.version != v:
+		return &tooManyFiles{v}
+	case s.many.inBase:
+		p.FilesInBase = true
+	default:
+		*c, err = s.scanLocalUpTo(ctx, v, 0)
+	}
+	return err
+}
+
+// changeData returns what version v names as change data.
+func (s *session) changeData(ctx context.Context, v deltalog.Version) (files []deltalog.File, err error) {
+	sorted, err := s.sortFiles(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, sorted.Close()) }()
+	for f, err := range sorted.All() {
+		if err != nil {
+			return nil, err
+		}
+		if f.Kind == deltalog.KindChangeData {
+			files = append(files, f)
+		}
+	}
+	return files, nil
 }
 
 // sortFiles returns the files that the commit of version v needs, however many.
@@ -106,46 +156,119 @@ func brings(files *deltalog.SortedFiles) (is func(path string) (bool, error), st
 	}, stop
 }
 
-// checkBrought makes sure that a base which is there lists, or records as absent, all that its
-// version brings. One that was taken by a push over a gap need not have change data.
+// checkBrought makes sure that a base which is there has all that its version brings: listed
+// are the paths of what its index says of the version itself. What it records as absent must
+// be gone here, too; it counts as the push's. It wraps errOtherBase if not.
 func (s *session) checkBrought(ctx context.Context, b bundle.Base, listed *extsort.Sorter) (err error) {
 	v := deltalog.Version(b.Version)
 	files, err := s.sortFiles(ctx, v)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, files.Close()) }()
 	brought := s.sorter()
-	defer func() { err = errors.Join(err, brought.Close()) }()
-	for f, err := range files.All() {
-		if err == nil && !f.Kept {
-			err = brought.Add(f.Path, nil)
+	defer func() { err = errors.Join(err, files.Close(), brought.Close()) }()
+	absent, err := addBrought(files, brought, b)
+	if err != nil {
+		return err
+	}
+	for _, path := range absent {
+		if _, found, err := s.fileSize(ctx, path); err != nil {
+			return err
+		} else if found {
+			return fmt.Errorf("%w: it says %s is absent", errOtherBase, path)
 		}
+	}
+	for path, err := range without(brought, listed) {
 		if err != nil {
 			return err
 		}
+		return fmt.Errorf("%w: it does not list %s", errOtherBase, path)
 	}
-	for path, err := range unlisted(b, brought, listed) {
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: the base that is there does not list %s, which the commit names; remove it and push again", ErrDiverged, path)
-	}
+	s.mu.Lock()
+	s.report.Absent += len(absent)
+	s.mu.Unlock()
 	return nil
 }
 
-// inBase is met where a version comes next whose files a base lists.
-type inBase struct{ version bundle.Version }
+// addBrought adds the paths of what a version brings, but for what its base says is absent:
+// these it returns.
+func addBrought(files *deltalog.SortedFiles, to *extsort.Sorter, b bundle.Base) (absent []string, err error) {
+	gone := slices.Sorted(slices.Values(b.Absent))
+	for f, err := range files.All() {
+		if err != nil {
+			return nil, err
+		}
+		if f.Kept {
+			continue
+		}
+		if _, is := slices.BinarySearch(gone, f.Path); is {
+			absent = append(absent, f.Path)
+		} else if err := to.Add(f.Path, nil); err != nil {
+			return nil, err
+		}
+	}
+	return absent, nil
+}
 
-func (e *inBase) Error() string {
-	return fmt.Sprintf("the files of version %d are listed in its base", e.version.Version)
+// settleMixed compares what this pusher would store of a version with what is stored, where
+// one of them lists the files in the base and the other in a manifest, which is listing.
+func (s *session) settleMixed(ctx context.Context, listing bundle.Version, ours bool) (err error) {
+	v := deltalog.Version(listing.Version)
+	inManifest := make(map[string]bundle.File, len(listing.Files))
+	for _, f := range listing.Files {
+		inManifest[f.Path] = f
+	}
+	index := s.sorter()
+	defer func() { err = errors.Join(err, index.Close()) }()
+	if _, err := s.addIndex(ctx, index, v); err != nil {
+		return at(v, baseKey(v), err)
+	}
+	lacks := func(path string) error {
+		return at(v, "", fmt.Errorf("%w: what is stored has the same commit but not %s", ErrDiverged, path))
+	}
+	for record, err := range index.Sorted() {
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(record.Value)
+		if err != nil {
+			return err
+		}
+		f, both := inManifest[e.Path]
+		if both && !f.Same(e.File) {
+			return lacks(e.Path)
+		}
+		if ours { // the base has it
+			delete(inManifest, e.Path)
+		}
+	}
+	if ours {
+		for _, f := range inManifest {
+			if f.Kind != bundle.KindCheckpoint {
+				return lacks(f.Path)
+			}
+		}
+		return nil
+	}
+	for f, err := range s.filesOf(ctx, v, &deltalog.Commit{Omitted: true}) {
+		if err != nil {
+			return err
+		}
+		if _, both := inManifest[f.Path]; both || f.Kept {
+			continue
+		}
+		if _, found, err := s.fileSize(ctx, f.Path); err != nil || found {
+			return firstOf(err, lacks(f.Path))
+		}
+	}
+	return nil
 }
 
 // applyFromBase applies a version after tip whose files its base lists: those of them that
 // the replica lacks come first.
 func (s *session) applyFromBase(ctx context.Context, table LogApplier, tip *tipState, v bundle.Version) (*tipState, error) {
 	n := deltalog.Version(v.Version)
-	moved, err := s.restart(ctx, table, restart{version: n, follows: &v.Commit.SHA256})
+	moved, err := s.useBase(ctx, table, baseUse{version: n, follows: &v.Commit.SHA256})
 	if errors.Is(err, storage.ErrNotFound) {
 		lost := at(n, baseKey(n), fmt.Errorf("%w: it lists the files of that version: %s", ErrCorrupt, bare(err)))
 		return tip, s.ifPruned(ctx, tip, lost)
@@ -153,5 +276,6 @@ func (s *session) applyFromBase(ctx context.Context, table LogApplier, tip *tipS
 	if err != nil {
 		return tip, err
 	}
+	s.checkpointIfDue(ctx, table, n)
 	return moved, nil
 }

@@ -207,11 +207,10 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 		p.Previous = &previous
 		p.Timestamp = deltalog.Monotone(c.Commit, p.Timestamp, pos.time)
 	}
-	if c.Omitted && p.Gap == nil {
-		if s.listed == nil || *s.listed != v {
-			return nil, &tooManyFiles{v}
+	if c.Omitted {
+		if err := s.planMany(ctx, p, &c); err != nil {
+			return nil, err
 		}
-		p.FilesInBase = true
 	}
 	if err := s.planFiles(ctx, p, &c, tip); err != nil {
 		return nil, err

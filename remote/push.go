@@ -190,7 +190,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 		err := s.pushRange(ctx, pos, last, tip)
 		var many *tooManyFiles
 		if errors.As(err, &many) {
-			if err = s.listInBase(ctx, pos, many.version, tip); err == nil {
+			if err = s.settleMany(ctx, pos, many.version, tip); err == nil {
 				continue
 			}
 		}

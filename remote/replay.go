@@ -30,14 +30,6 @@ func nextOf(tip *tipState) deltalog.Version {
 // storage.ErrNotFound if a version in between is in none of the bundles.
 func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	tip, err := s.replayBundles(ctx, table, tip, last, bundles)
-	var listed *inBase
-	if errors.As(err, &listed) {
-		if tip, err = s.applyFromBase(ctx, table, tip, listed.version); err != nil || tip.version >= last {
-			return tip, err
-		}
-		rest := slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < nextOf(tip) })
-		return s.replay(ctx, table, tip, last, rest)
-	}
 	if errors.Is(err, errPartGone) {
 		err = s.ifPruned(ctx, tip, err)
 	}
@@ -92,7 +84,7 @@ func (s *session) runAround(ctx context.Context, tip *tipState) (around object, 
 // removed.
 func (s *session) replayBundles(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	f := newFetcher(ctx, s, table, nextOf(tip), last)
-	b := &batch{s: s, table: table, tip: tip, visible: tip}
+	b := &batch{s: s, table: table, fetcher: f, tip: tip, visible: tip}
 	err := f.each(bundles, func(next func() fetched, ready bool) error {
 		if !ready { // what is here need not wait for what is not
 			if err := b.flush(ctx); err != nil {
@@ -134,6 +126,7 @@ const (
 type batch struct {
 	s       *session
 	table   LogApplier
+	fetcher *fetcher
 	tip     *tipState // the last that was gathered
 	visible *tipState // the last that was applied
 
@@ -165,7 +158,7 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 		return err
 	}
 	if r.version.FilesInBase {
-		return firstOf(b.flush(ctx), &inBase{r.version})
+		return b.addFromBase(ctx, r.version)
 	}
 	if err := b.checkComplete(ctx, r); err != nil {
 		return at(v, "", err)
@@ -183,6 +176,19 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 		return b.flush(ctx)
 	}
 	return nil
+}
+
+// addFromBase applies a version whose files its base lists, and what was gathered before. No
+// bundle is fetched meanwhile.
+func (b *batch) addFromBase(ctx context.Context, v bundle.Version) error {
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	b.fetcher.fetching.Lock()
+	defer b.fetcher.fetching.Unlock()
+	moved, err := b.s.applyFromBase(ctx, b.table, b.tip, v)
+	b.tip, b.visible = moved, moved
+	return err
 }
 
 // checkChain makes sure that version v follows the replica's newest one.

@@ -27,11 +27,11 @@ import (
 // an init, which chose the base, it wraps errForeignBase before it places anything if the base
 // is not of the history.
 func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
-	return s.restart(ctx, table, restart{version: v, jump: jump, goal: g})
+	return s.useBase(ctx, table, baseUse{version: v, jump: jump, goal: g})
 }
 
-// restart is what a base is restored for.
-type restart struct {
+// baseUse is what a base is used for: to begin with it, or to go on.
+type baseUse struct {
 	version deltalog.Version
 	jump    bool  // what the log has below goes
 	goal    *goal // of an init that chose the base, else nil
@@ -40,8 +40,8 @@ type restart struct {
 	follows *bundle.Digest
 }
 
-func (s *session) restart(ctx context.Context, table LogApplier, r restart) (*tipState, error) {
-	v, g := r.version, r.goal
+func (s *session) useBase(ctx context.Context, table LogApplier, use baseUse) (*tipState, error) {
+	v, g := use.version, use.goal
 	kept, err := newKeptBase()
 	if err != nil {
 		return nil, err
@@ -56,12 +56,12 @@ func (s *session) restart(ctx context.Context, table LogApplier, r restart) (*ti
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
-	if r.follows != nil && b.Commit.SHA256 != *r.follows {
-		return nil, at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s in the base, %s in the bundle", ErrCorrupt, b.Commit.SHA256, r.follows))
+	if use.follows != nil && b.Commit.SHA256 != *use.follows {
+		return nil, at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s in the base, %s in the bundle", ErrCorrupt, b.Commit.SHA256, use.follows))
 	}
-	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: r.jump}
+	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: use.jump}
 	change.Commit, err = own.take(b.Commit)
-	if err == nil && r.follows == nil {
+	if err == nil && use.follows == nil {
 		change.Checkpoint, err = own.takeAll(b.Checkpoint)
 	}
 	if err != nil {
@@ -71,18 +71,18 @@ func (s *session) restart(ctx context.Context, table LogApplier, r restart) (*ti
 		s.foreseeTail(g, &tipState{version: v}, false)
 	}
 	s.foresee(b.Live.Bytes, true)
-	if err := s.restoreKept(ctx, own, b, kept, r.follows != nil); err != nil {
+	if change.Files, err = s.restoreKept(ctx, own, b, kept, use.follows != nil); err != nil {
 		return nil, err
 	}
 	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
 		return nil, at(v, "", err)
 	}
-	s.discard(ctx, table) // what the base carries and the table had
-	if r.follows != nil {
-		s.recordListed(b)
+	if use.follows != nil {
+		s.record(bundle.Version{Version: b.Version, Commit: b.Commit, Absent: kept.absent}) // its files were counted as they were placed
 		s.stepped()
 		s.log.Info("applied", logVersion, int64(v))
 	} else {
+		s.discard(ctx, table) // what the base carries and the table had
 		s.recordBase(b)
 		s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
 	}
@@ -133,13 +133,11 @@ func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Versio
 	return b, err
 }
 
-// restoreLive fetches and places all files of the index, object by object. own
-// has those that the base carries. follows: the replica is at the version before.
-func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, index iter.Seq2[bundle.IndexEntry, error], follows bool) error {
+// restoreLive fetches and places all files of the index, object by object.
+func (s *session) restoreLive(ctx context.Context, place *placer, b bundle.Base, index iter.Seq2[bundle.IndexEntry, error]) error {
 	v := deltalog.Version(b.Version)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
-	place := &placer{table: own.table, version: v, own: own, of: s.portion(b.Live.Bytes), follows: follows}
 	atOnce := s.entriesAtOnce()
 	room := semaphore.NewWeighted(atOnce)
 	var live bundle.Totals
@@ -353,8 +351,9 @@ type placer struct {
 	of      *portion // all live files
 	follows bool     // the table is at the version before, and goes on
 
-	mu      sync.Mutex
-	waiting []deltalog.Staged
+	mu       sync.Mutex
+	waiting  []deltalog.Staged
+	inTheWay []deltalog.Staged // with follows: of batches in which something was in the way of a file; Apply settles that
 }
 
 // placeBatch is how many files are published at once.
@@ -384,6 +383,9 @@ func (p *placer) place(ctx context.Context) error {
 		p.own.s.recordPlaced(p.waiting)
 	}
 	err := p.table.Place(ctx, p.waiting, p.own.s.relaxed())
+	if p.follows && errors.Is(err, deltalog.ErrConflict) {
+		p.inTheWay, err = append(p.inTheWay, p.waiting...), nil
+	}
 	p.waiting = nil
 	return err
 }

@@ -35,7 +35,7 @@ type session struct {
 	start     time.Time
 	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told
 	fresh     bool                        // there is no file yet where init works
-	listed    *deltalog.Version           // whose files a base of this call has, see tooManyFiles
+	many      *manyFiles                  // the last decision of settleMany
 	endIsSure bool                        // where the store ends is what a listing says
 	lenient   bool                        // a bundle that cannot be read leads nowhere; Verify tells of it
 
@@ -153,11 +153,6 @@ func (s *session) recordPlaced(files []deltalog.Staged) {
 	for _, f := range files {
 		s.report.Bytes += f.Size
 	}
-}
-
-// recordListed counts that version, whose files were counted as they were placed.
-func (s *session) recordListed(b bundle.Base) {
-	s.record(bundle.Version{Version: b.Version, Commit: b.Commit, Absent: b.Absent})
 }
 
 // relaxed reports whether replicas need not survive a power cut.

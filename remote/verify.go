@@ -289,8 +289,8 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 		v.done.Resumed++
 	}
 	for _, ver := range b.manifest.Versions {
-		if n := deltalog.Version(ver.Version); ver.FilesInBase && n >= v.chain.start && !v.chain.hasBase(n) {
-			v.found.version(FindingMissing, n, baseKey(n), "it lists the files of that version")
+		if err := v.lookAtBrought(ctx, ver); err != nil {
+			return err
 		}
 		v.done.Versions++
 		v.done.Files++
