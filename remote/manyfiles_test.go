@@ -116,6 +116,36 @@ func TestFilesInBase(t *testing.T) {
 	}
 }
 
+// many commits n files, and change data.
+func (p *pond) many(n int) deltalog.Version {
+	v := p.next
+	var actions []action
+	for i := range n {
+		name, content := fmt.Sprintf("many-%d/%d.parquet", v, i), noise(uint64(v)*100+uint64(i), 400)
+		p.write(name, content)
+		actions = append(actions, add(name, content))
+	}
+	return p.commit(append(actions, p.changes(fmt.Sprintf("_change_data/c-%d.parquet", v)))...)
+}
+
+// changes writes a file of change data.
+func (p *pond) changes(path string) action {
+	p.write(path, "changes in "+path)
+	return action{"cdc": map[string]any{"path": path, "size": len("changes in " + path), "partitionValues": map[string]any{}, "dataChange": false}}
+}
+
+// requireClean asserts that Verify finds nothing wrong in a store, but gaps.
+func requireClean(t *testing.T, table string, store storage.Reader) {
+	t.Helper()
+	for _, data := range []bool{false, true} {
+		found, err := listing3(t, table, store, nil).Verify(t.Context(), remote.VerifyOptions{Data: data})
+		require.NoError(t, err)
+		for _, f := range found.Findings {
+			require.Equal(t, remote.FindingGap, f.Kind, "%+v", f)
+		}
+	}
+}
+
 func bundleOf(v deltalog.Version) string {
 	return fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v)
 }
@@ -156,7 +186,7 @@ func TestFilesInBaseThatIsLost(t *testing.T) {
 	requireVersion(t, source, live, 6)
 }
 
-// withoutKey is a store that is down whenever that object would be created.
+// withoutKey is a store in which that object cannot be created.
 type withoutKey struct {
 	storage.Store
 	key string
@@ -164,7 +194,7 @@ type withoutKey struct {
 
 func (s withoutKey) Create(ctx context.Context, key string, r io.Reader, size int64) error {
 	if key == s.key {
-		return storage.ErrUnavailable
+		return errStopped
 	}
 	return s.Store.Create(ctx, key, r, size)
 }
@@ -175,7 +205,7 @@ func TestFilesInBaseCutOff(t *testing.T) {
 	for _, most := range []int{3, 1000} {
 		store := storage.NewMemory()
 		_, err := listing3(t, source.dir, withoutKey{store, bundleOf(3)}, nil).Push(t.Context())
-		require.ErrorIs(t, err, storage.ErrUnavailable)
+		require.ErrorIs(t, err, errStopped)
 		require.Contains(t, objects(t, store), baseOf(3))
 		require.NoError(t, initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{}))
 		r := replicator(t, source.dir, store, nil)
