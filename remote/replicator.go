@@ -68,8 +68,9 @@ type Options struct {
 	// versions that are missing, and what its log had below them is removed, as
 	// Delta's metadata cleanup would. Default: ErrGap.
 	AcrossGap bool
-	// NoBases keeps Push from taking bases by itself. They cost about a twentieth
-	// of what is pushed, and let HistoryLive skip what is dead.
+	// NoBases keeps Push from taking bases by itself, but beyond a gap and for a commit of very
+	// many files, where it cannot do without. They cost about a twentieth of what is pushed,
+	// and let HistoryLive skip what is dead.
 	NoBases bool
 	// Memory is how many bytes about a call may hold in buffers of its transfers
 	// and for work on the live set; beyond it transfers wait and temporary files are
