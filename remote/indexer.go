@@ -35,7 +35,7 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	if err := x.addLive(ctx, live, state); err != nil {
 		return err
 	}
-	if err := x.addChangeData(live); err != nil {
+	if err := x.addOwn(live); err != nil {
 		return err
 	}
 	v := deltalog.Version(x.draft.base.Version)
@@ -69,14 +69,14 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	return nil
 }
 
-// addChangeData adds what the version names as change data, if its bundle does not list it.
-func (x *indexer) addChangeData(live *extsort.Sorter) error {
+// addOwn adds what the version itself brings, change data too, if its bundle does not list it.
+func (x *indexer) addOwn(live *extsort.Sorter) error {
 	if x.draft.brings == nil || x.pos.gap != nil {
 		return nil
 	}
 	for f, err := range x.draft.brings.All() {
-		if err == nil && f.Kind == deltalog.KindChangeData {
-			err = live.Add(f.Path, []byte(bundle.KindChangeData))
+		if err == nil && !f.Kept {
+			err = live.Add(f.Path, []byte(f.Kind))
 		}
 		if err != nil {
 			return err

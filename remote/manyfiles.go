@@ -210,60 +210,6 @@ func addBrought(files *deltalog.SortedFiles, to *extsort.Sorter, b bundle.Base) 
 	return absent, nil
 }
 
-// settleMixed compares what this pusher would store of a version with what is stored, where
-// one of them lists the files in the base and the other in a manifest, which is listing.
-func (s *session) settleMixed(ctx context.Context, listing bundle.Version, ours bool) (err error) {
-	v := deltalog.Version(listing.Version)
-	inManifest := make(map[string]bundle.File, len(listing.Files))
-	for _, f := range listing.Files {
-		inManifest[f.Path] = f
-	}
-	index := s.sorter()
-	defer func() { err = errors.Join(err, index.Close()) }()
-	if _, err := s.addIndex(ctx, index, v); err != nil {
-		return at(v, baseKey(v), err)
-	}
-	lacks := func(path string) error {
-		return at(v, "", fmt.Errorf("%w: what is stored has the same commit but not %s", ErrDiverged, path))
-	}
-	for record, err := range index.Sorted() {
-		if err != nil {
-			return err
-		}
-		e, err := decodeEntry(record.Value)
-		if err != nil {
-			return err
-		}
-		f, both := inManifest[e.Path]
-		if both && !f.Same(e.File) {
-			return lacks(e.Path)
-		}
-		if ours { // the base has it
-			delete(inManifest, e.Path)
-		}
-	}
-	if ours {
-		for _, f := range inManifest {
-			if f.Kind != bundle.KindCheckpoint {
-				return lacks(f.Path)
-			}
-		}
-		return nil
-	}
-	for f, err := range s.filesOf(ctx, v, &deltalog.Commit{Omitted: true}) {
-		if err != nil {
-			return err
-		}
-		if _, both := inManifest[f.Path]; both || f.Kept {
-			continue
-		}
-		if _, found, err := s.fileSize(ctx, f.Path); err != nil || found {
-			return firstOf(err, lacks(f.Path))
-		}
-	}
-	return nil
-}
-
 // applyFromBase applies a version after tip whose files its base lists: those of them that
 // the replica lacks come first.
 func (s *session) applyFromBase(ctx context.Context, table LogApplier, tip *tipState, v bundle.Version) (*tipState, error) {

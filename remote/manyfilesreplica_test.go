@@ -281,14 +281,14 @@ func TestFilesInBaseOfEveryKind(t *testing.T) {
 						source.pushListing3(store, opts)
 					}
 				}
-				for _, name := range []string{"f", "g", "h", "b", "n1", "n2"} {
+				for _, name := range []string{"f", "g", "h", "b", "n1", "n2", "n3"} {
 					source.write(name, "content of "+name)
 				}
 				named := func(name string) action { return add(name, "content of "+name) }
 				source.write(vectorFile, "vector")
 				step(append(withVectors("x"), named("f"), named("g"), named("h"))...)
 				step(remove("h"), marked(named("h")))
-				source.commit(remove("f"), marked(named("f")), marked(remove("h")), named("h"), marked(named("n1")), named("b"), named("n2"), remove("g"), source.changes("_change_data/c"))
+				source.commit(remove("f"), marked(named("f")), marked(remove("h")), named("h"), marked(named("n1")), named("b"), named("n2"), named("n3"), remove("n3"), remove("g"), source.changes("_change_data/c"))
 				for _, name := range gone {
 					require.NoError(t, os.Remove(filepath.Join(source.dir, name)))
 				}
