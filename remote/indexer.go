@@ -54,8 +54,8 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	defer stop()
 	for file, err := range join(live, stored) {
 		if err == nil && file.stored != nil {
-			var brought bool
-			if brought, err = isBrought(file.path); brought { // of that name, perhaps with other bytes
+			var other bool
+			if other, err = x.isOther(ctx, file, isBrought); other {
 				file.stored = nil
 			}
 		}
@@ -67,6 +67,18 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 		}
 	}
 	return nil
+}
+
+// isOther reports whether what the store has under the path of a live file may be another file of
+// that name: one that the version itself brings, or, where versions are missing that may have
+// brought one, one of another size.
+func (x *indexer) isOther(ctx context.Context, file liveFile, isBrought func(string) (bool, error)) (bool, error) {
+	brought, err := isBrought(file.path)
+	if err != nil || brought || x.pos.gap == nil {
+		return brought, err
+	}
+	size, found, err := x.fileSize(ctx, file.path)
+	return found && size != file.stored.Size, err
 }
 
 // addOwn adds what the version itself brings, change data too, if its bundle does not list it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 
@@ -50,15 +51,23 @@ func (s *session) settleMany(ctx context.Context, pos *position, v, tip deltalog
 		return nil
 	}
 	err := s.takeBase(ctx, pos, v, tip)
-	without := errors.Is(err, ErrUnsupported) || errors.Is(err, errOtherBase)
-	if err != nil && !without {
+	switch {
+	case err == nil:
+		s.many = &manyFiles{v, true}
+	case canDoWithoutBase(err):
+		s.log.Warn("the manifest lists all files, which takes memory", logVersion, v, logError, err)
+		s.many = &manyFiles{v, false}
+	default:
 		return err
 	}
-	if without {
-		s.log.Warn("the manifest lists all files, which takes memory", logVersion, v, logError, err)
-	}
-	s.many = &manyFiles{v, !without}
 	return nil
+}
+
+// canDoWithoutBase reports whether a base cannot be had for a reason that need not keep a
+// manifest from listing the files: the state of the table cannot be told, or the base that is
+// there is damaged, or was taken for something else.
+func canDoWithoutBase(err error) bool {
+	return errors.Is(err, ErrUnsupported) || errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOtherBase)
 }
 
 // planMany goes by that decision. Beyond a gap none is needed: the base has all that is live,

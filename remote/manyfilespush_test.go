@@ -258,38 +258,78 @@ func carriedIn(t *testing.T, store storage.Reader, key string) (paths []string) 
 	return paths
 }
 
+// A pusher who lists more goes by a head that is far behind, and meets such a version, whose
+// base retention has removed, not yet its bundle.
+func TestFilesInBaseBelowTheFloorAndAHeadThatLags(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.pushListing3(store, nil)
+	before := storage.NewMemory()
+	copyAll(t, store, before)
+	source.append("1")
+	source.many(5)
+	var dead []action
+	for k := range 5 {
+		dead = append(dead, remove(fmt.Sprintf("many-2/%d.parquet", k)))
+	}
+	source.commit(dead...)
+	source.append("4")
+	source.pushListing3(store, nil)
+	copyObject(t, store, before, bundleOf(2))
+	source.base(store)
+	pruneAll(t, store)
+	require.NotContains(t, objects(t, store), baseOf(2))
+	for _, key := range []string{"backups/head.json", bundleOf(2)} {
+		if _, there := objects(t, store)[key]; there {
+			require.NoError(t, store.(storage.Deleter).Delete(t.Context(), key))
+		}
+		copyObject(t, before, store, key)
+	}
+	source.append("5")
+	require.Equal(t, 1, source.mustPush(store).Versions)
+	requireVersion(t, source, restored(t, store), 5)
+}
+
 // A name is used again beyond a gap. A base that was taken there does not take it for the file
 // that the store has, nor does who finds that base take an old one for the new.
 func TestFilesInBaseUnderANameUsedBefore(t *testing.T) {
 	for _, most := range []int{3, 1000} {
 		for _, whole := range []bool{false, true} { // who pushes in the end has the log below
-			source, store := newPond(t), storage.NewMemory()
-			source.append("0")
-			source.write("reused", "old content")
-			source.commit(add("reused", "old content"))
-			source.pushListing3(store, nil)
-			source.commit(remove("reused"))
-			source.write("reused", "new content")
-			actions := []action{add("reused", "new content")}
-			for _, name := range []string{"a", "b", "c", "d"} {
-				source.write(name, name)
-				actions = append(actions, add(name, name))
+			for _, earlier := range []bool{false, true} { // it is used again by a version that is missing
+				source, store := newPond(t), storage.NewMemory()
+				source.append("0")
+				source.write("reused", "old content")
+				source.commit(add("reused", "old content"))
+				source.pushListing3(store, nil)
+				source.commit(remove("reused"))
+				content, actions := "new content", []action(nil)
+				if earlier {
+					content = "new content, longer"
+					source.commit(add("reused", content))
+				} else {
+					actions = append(actions, add("reused", content))
+				}
+				source.write("reused", content)
+				for _, name := range []string{"a", "b", "c", "d"} {
+					source.write(name, name)
+					actions = append(actions, add(name, name))
+				}
+				v := source.commit(actions...)
+				dir := t.TempDir()
+				copyTree(t, source.dir, dir)
+				source.cleanUp(v)
+				_, err := replicator(t, source.dir, withoutKey{store, bundleOf(v)}, nil).Push(t.Context())
+				require.ErrorIs(t, err, errStopped)
+				if !whole {
+					dir = source.dir
+				}
+				r := replicator(t, dir, store, nil)
+				remote.SetMaxListed(r, most)
+				_, err = r.Push(t.Context())
+				require.NoError(t, err)
+				live, _ := initLive(t, store, remote.Options{})
+				require.Equal(t, content, readString(t, filepath.Join(live, "reused")))
 			}
-			v := source.commit(actions...)
-			dir := t.TempDir()
-			copyTree(t, source.dir, dir)
-			source.cleanUp(v)
-			_, err := replicator(t, source.dir, withoutKey{store, bundleOf(v)}, nil).Push(t.Context())
-			require.ErrorIs(t, err, errStopped)
-			if !whole {
-				dir = source.dir
-			}
-			r := replicator(t, dir, store, nil)
-			remote.SetMaxListed(r, most)
-			_, err = r.Push(t.Context())
-			require.NoError(t, err)
-			live, _ := initLive(t, store, remote.Options{})
-			require.Equal(t, "new content", readString(t, filepath.Join(live, "reused")))
 		}
 	}
 }
@@ -310,6 +350,42 @@ func (c commitsOnly) OpenFile(ctx context.Context, path string) (io.ReadCloser, 
 
 // Where there can be no base the manifest lists all files.
 func TestFilesInBaseWhereThereCanBeNone(t *testing.T) {
+	push := func(source *pond, store storage.Reader) {
+		source.pushListing3(store, nil)
+		require.Contains(t, carriedIn(t, store, bundleOf(source.next-1)), fmt.Sprintf("many-%d/0.parquet", source.next-1))
+	}
+	t.Run("the state of the table cannot be read", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		for range 4 {
+			source.append("x")
+		}
+		source.mustPush(store)
+		source.cleanUp(3)
+		require.NoError(t, os.WriteFile(filepath.Join(source.dir, deltalog.Version(3).CheckpointPath()), []byte("PAR1 no checkpoint PAR1"), 0o644))
+		source.many(5)
+		push(source, store)
+	})
+	t.Run("the base that is there is damaged", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		source.append("0")
+		source.many(5)
+		_, err := listing3(t, source.dir, withoutKey{store, bundleOf(1)}, nil).Push(t.Context())
+		require.ErrorIs(t, err, errStopped)
+		spoil(t, store, baseOf(1), func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+		push(source, store)
+		requireSame(t, source.dir, restored(t, store))
+	})
+	t.Run("the base that is there names a bundle that was lost", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		source.append("0")
+		source.many(5)
+		source.pushSingly(store)
+		source.base(store)
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), bundleOf(1)))
+		require.NoError(t, store.(storage.Deleter).Delete(t.Context(), "backups/head.json"))
+		push(source, store)
+		requireSame(t, source.dir, restored(t, store))
+	})
 	plain := newPond(t)
 	plain.append("0")
 	plain.many(5)

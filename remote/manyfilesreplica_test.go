@@ -201,6 +201,40 @@ func TestFilesInBaseWhoseIndexLacksAFile(t *testing.T) {
 	require.ErrorIs(t, found.Err(), remote.ErrCorrupt)
 }
 
+// A pinned version below the floor needs the base; it is lost, and Verify tells.
+func TestFilesInBaseThatAPinNeedsIsLost(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for i := range 11 {
+		switch i {
+		case 4:
+			source.many(5)
+		case 6:
+			var dead []action
+			for k := range 5 {
+				dead = append(dead, remove(fmt.Sprintf("many-4/%d.parquet", k)))
+			}
+			source.commit(dead...)
+		default:
+			source.append(fmt.Sprint(i))
+		}
+		source.pushListing3(store, &remote.Options{NoBases: true})
+		if i == 8 {
+			source.base(store)
+		}
+	}
+	require.NoError(t, storeOnly(t, store, nil).Pin(t.Context(), "before", 3))
+	require.NoError(t, storeOnly(t, store, nil).Pin(t.Context(), "pin", 5))
+	pruneAll(t, store)
+	require.NoError(t, initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{Target: ptr(5)}))
+	requireClean(t, source.dir, store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), baseOf(4)))
+	for _, data := range []bool{false, true} {
+		found, err := storeOnly(t, store, nil).Verify(t.Context(), remote.VerifyOptions{Data: data})
+		require.NoError(t, err)
+		require.ErrorIs(t, found.Err(), remote.ErrGap)
+	}
+}
+
 // What promised and pinned versions need of such bases and bundles is kept, also in packs.
 func TestFilesInBaseUnderRetention(t *testing.T) {
 	for _, pack := range []bool{false, true} {
@@ -319,8 +353,14 @@ func TestFilesInBaseOfEveryKind(t *testing.T) {
 				for _, data := range []bool{false, true} {
 					found, err := storeOnly(t, store, nil).Verify(t.Context(), remote.VerifyOptions{Data: data})
 					require.NoError(t, err)
+					absent := map[string]bool{}
 					for _, f := range found.Findings {
 						require.Equal(t, remote.FindingAbsent, f.Kind, "%+v", f)
+						absent[f.Path] = true
+					}
+					for _, path := range gone {
+						before := single && (path == "f" || path == vectorFile) // it was pushed before it was gone
+						require.Equal(t, !before, absent[path], path)
 					}
 				}
 			})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
 )
 
 // settleMixed compares what this pusher would store of a version with what is stored, where
@@ -15,6 +16,9 @@ import (
 func (s *session) settleMixed(ctx context.Context, listing bundle.Version, isOurs bool) error {
 	v := deltalog.Version(listing.Version)
 	rest, err := s.notInBase(ctx, listing)
+	if errors.Is(err, storage.ErrNotFound) && !s.endIsSure { // retention took it: the head is far behind
+		return errUnsureEnd
+	}
 	if err != nil {
 		return at(v, baseKey(v), err)
 	}

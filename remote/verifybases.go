@@ -126,7 +126,7 @@ func (v *verifier) lookAtBrought(ctx context.Context, ver bundle.Version) (err e
 	case !ver.FilesInBase:
 		return nil
 	case !v.chain.hasBase(n):
-		if n >= v.chain.start {
+		if n >= v.chain.start || v.below.promises(n) {
 			v.found.version(FindingMissing, n, key, "it lists the files of that version")
 		}
 		return nil
@@ -175,6 +175,7 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 	if err := v.noteCarried(b); err != nil {
 		return err
 	}
+	v.absent[deltalog.Version(b.Version)] = b.Absent
 	for _, path := range b.Absent {
 		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
 			return err

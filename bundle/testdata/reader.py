@@ -135,7 +135,7 @@ def restore(store, target):
             begins, digest, version = put_base(store, begins_anew)
         for v in (v for v in versions if v["version"] <= target):
             require((v["version"], v.get("previous")) == (version, digest), f"version {version} does not follow")
-            v.get("files_in_base") and put_listed(store, version)  # M11
+            require(not v.get("files_in_base") or put_listed(store, version)[1]["commit"]["sha256"] == v["commit"]["sha256"], f"base {version}: another commit")  # M11
             for f in [*v["files"], v["commit"]]:
                 if f.get("kind") != "checkpoint" or not os.path.exists(f["path"]):  # section 3: a name that is taken stays
                     put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)
