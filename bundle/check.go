@@ -34,7 +34,20 @@ func (m Manifest) check() error {
 	if err := m.Versions[0].checkBegin(); err != nil {
 		return err
 	}
+	if err := m.checkFilesInBase(); err != nil {
+		return err
+	}
 	return m.checkParts()
+}
+
+// checkFilesInBase tests that a version whose files the base has is alone and has none.
+func (m Manifest) checkFilesInBase() error {
+	for _, v := range m.Versions {
+		if v.FilesInBase && (len(m.Versions) > 1 || len(v.Files) > 0 || len(v.Absent) > 0 || v.Gap != nil) {
+			return corruptf("version %d: its files are in the base, and it has some, a gap, or another version beside it", v.Version)
+		}
+	}
+	return nil
 }
 
 // checkBegin tests how the first version of a bundle hangs on what is before it.

@@ -65,6 +65,10 @@ type Version struct {
 	// Files are the members that this version carries beside its commit, in the
 	// order of the archive.
 	Files []File `json:"files"`
+	// FilesInBase: the files of this version are too many for a manifest. Files and Absent are
+	// empty, and the index of the base of this very version, created before the bundle, lists
+	// all that the version brings. The bundle has no other version.
+	FilesInBase bool `json:"files_in_base,omitempty"`
 	// Absent are paths that the commit names but the source no longer had when
 	// it was pushed; a later version had removed them.
 	Absent []string `json:"absent,omitempty"`

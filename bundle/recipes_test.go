@@ -21,12 +21,13 @@ type recipe func(t testing.TB) vector
 // testdata stays.
 func recipes() map[string]recipe {
 	all := map[string]recipe{
-		"good-one-version":  good("one version, two files", goodOne),
-		"good-two-versions": good("two versions, all kinds, odd and long names, an absent file", goodTwo),
-		"good-gap":          good("version 7 after a gap, with a checkpoint of version 6", goodGap),
-		"good-null":         good("fields that are null, which is as if they were missing", goodNull),
-		"good-table":        good("a seek table behind frames of another writer, empty ones and of no given size", goodTable),
-		"good-frames":       good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
+		"good-one-version":   good("one version, two files", goodOne),
+		"good-two-versions":  good("two versions, all kinds, odd and long names, an absent file", goodTwo),
+		"good-gap":           good("version 7 after a gap, with a checkpoint of version 6", goodGap),
+		"good-files-in-base": good("version 7, whose files its base has", goodFilesInBase),
+		"good-null":          good("fields that are null, which is as if they were missing", goodNull),
+		"good-table":         good("a seek table behind frames of another writer, empty ones and of no given size", goodTable),
+		"good-frames":        good("many frames, skippable frames, padding as GNU tar has it, unknown fields", goodFrames),
 	}
 	for _, add := range []func(map[string]recipe){markRecipes, partRecipes, frameRecipes, archiveRecipes, pathRecipes, manifestRecipes, chainRecipes, baseRecipes} {
 		add(all)
@@ -75,6 +76,14 @@ func goodGap(t testing.TB) []byte {
 	v := version(files, 7, "_delta_log/00000000000000000006.checkpoint.parquet", "_delta_log/_sidecars/a-b.parquet", "a")
 	v.Files[0].Kind, v.Files[1].Kind = KindCheckpoint, KindCheckpoint
 	v.Previous, v.Gap = nil, &Gap{From: 3}
+	raw, _ := encode(t, Manifest{Versions: []Version{v}}, files)
+	return raw
+}
+
+func goodFilesInBase(t testing.TB) []byte {
+	files := tree{}
+	v := version(files, 7)
+	v.FilesInBase = true
 	raw, _ := encode(t, Manifest{Versions: []Version{v}}, files)
 	return raw
 }
@@ -477,6 +486,19 @@ func chainRecipes(all map[string]recipe) {
 	all["m7-gap-above"] = bad("M7", "corrupt", "a gap that begins above the version", func(f *forgery) {
 		f.onlyVersion(1, nil)
 		f.version(0)["gap"] = map[string]any{"from": 2}
+	})
+	all["m11-files"] = bad("M11", "corrupt", "files of its own", func(f *forgery) { f.version(0)["files_in_base"] = true })
+	all["m11-absent"] = bad("M11", "corrupt", "an absent file", func(f *forgery) {
+		f.onlyVersion(1, digestOf(commitOf(0)))
+		f.version(0)["files_in_base"], f.version(0)["absent"] = true, []any{"x"}
+	})
+	all["m11-gap"] = bad("M11", "corrupt", "a gap before it", func(f *forgery) {
+		f.onlyVersion(1, nil)
+		f.version(0)["files_in_base"], f.version(0)["gap"] = true, map[string]any{"from": 0}
+	})
+	all["m11-not-alone"] = bad("M11", "corrupt", "beside another version", func(f *forgery) {
+		f.addVersion(1, digestOf(commitOf(0)))
+		f.version(1)["files_in_base"] = true
 	})
 	all["m9-negative"] = bad("M9", "corrupt", "a place before the bundle", func(f *forgery) {
 		f.file(0)["place"] = map[string]any{"offset": -1, "length": 1, "skip": 0}

@@ -77,17 +77,18 @@ func (v vector) decode(t testing.TB) (u unpacked, err error) {
 // header: every later reader must still read these very bytes.
 func TestGoodVectorsArePinned(t *testing.T) {
 	pinned := map[string]string{
-		"good-base.txt":         "b9deb66c617d3d65a5f616daa6dfbbbcc390fca09165f20dfc2209cf057d8618",
-		"good-divided.txt":      "2f00a5f0c75ac1374da24a4ff755fd86286ee87c800684f97b9d697ffa5d26fe",
-		"good-frames.txt":       "edeacb9766b68b4ffca98f932d997beb876fcad8e0f13cc366b2b237f7022109",
-		"good-gap.txt":          "7a42fa2ede826de3ea39834cbf64363b6b8f678e7320551be009f0bf620a3b4a",
-		"good-marked.txt":       "2840c21a8460cb3f319808b48f067f6e916cf1118c2083c96aa82bc27b756137",
-		"good-null.txt":         "effbb2c8b5a09d8ca59a5768a807dde8ddc7d4ced31c5c4904b1877383c64c03",
-		"good-one-version.txt":  "68c8060e2d90b6f6c1dd251dc2e8706992c043b90e22ff75533f3cabd09d423b",
-		"good-other-frame.txt":  "48b215baa2d1dedcd6a430657188235b957f8c13c8c830cbd3c2844f4ec23384",
-		"good-part.txt":         "2913c6da73439ac61d1b097eac3b22b1593c80ab3b0f6d8b338fa308ff60637c",
-		"good-table.txt":        "1074b786dbe2c17c0ce9ea1d340da0a9f1bda7001d80eeb82f43804abf7299d6",
-		"good-two-versions.txt": "abc3c5e50f2377f5e77c41b1fa8253380b5738a546ddf98bbc2acaff02903973",
+		"good-base.txt":          "b9deb66c617d3d65a5f616daa6dfbbbcc390fca09165f20dfc2209cf057d8618",
+		"good-divided.txt":       "2f00a5f0c75ac1374da24a4ff755fd86286ee87c800684f97b9d697ffa5d26fe",
+		"good-files-in-base.txt": "db6645a3b7b4bdb126e5849807df10101230664a3fdf3f344197bb8abc1bd738",
+		"good-frames.txt":        "edeacb9766b68b4ffca98f932d997beb876fcad8e0f13cc366b2b237f7022109",
+		"good-gap.txt":           "7a42fa2ede826de3ea39834cbf64363b6b8f678e7320551be009f0bf620a3b4a",
+		"good-marked.txt":        "2840c21a8460cb3f319808b48f067f6e916cf1118c2083c96aa82bc27b756137",
+		"good-null.txt":          "effbb2c8b5a09d8ca59a5768a807dde8ddc7d4ced31c5c4904b1877383c64c03",
+		"good-one-version.txt":   "68c8060e2d90b6f6c1dd251dc2e8706992c043b90e22ff75533f3cabd09d423b",
+		"good-other-frame.txt":   "48b215baa2d1dedcd6a430657188235b957f8c13c8c830cbd3c2844f4ec23384",
+		"good-part.txt":          "2913c6da73439ac61d1b097eac3b22b1593c80ab3b0f6d8b338fa308ff60637c",
+		"good-table.txt":         "1074b786dbe2c17c0ce9ea1d340da0a9f1bda7001d80eeb82f43804abf7299d6",
+		"good-two-versions.txt":  "abc3c5e50f2377f5e77c41b1fa8253380b5738a546ddf98bbc2acaff02903973",
 	}
 	got := map[string]string{}
 	for name, v := range readVectors(t) {

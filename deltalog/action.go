@@ -9,7 +9,7 @@ import (
 
 // action takes in one action.
 func (s *scan) action(raw []byte) error {
-	kind, value, err := oneOf(raw, "add", "remove", "cdc", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot")
+	kind, value, err := oneOf(raw, commitActions...)
 	if err != nil || kind == "" {
 		return err
 	}
@@ -18,6 +18,9 @@ func (s *scan) action(raw []byte) error {
 	}
 	return nil
 }
+
+// commitActions are the kinds of action that a commit is read for.
+var commitActions = []string{"add", "remove", "cdc", "metaData", "protocol", "commitInfo", "checkpoint", "contentRoot"}
 
 // oneOf returns which of the kinds an action is, an object whose only member
 // says it, and the member's value; "" if it is of none.
@@ -43,12 +46,8 @@ func oneOf(raw []byte, kinds ...string) (kind string, value []byte, err error) {
 
 func (s *scan) take(kind string, value []byte) error {
 	switch kind {
-	case "add":
-		return s.add(value)
-	case "remove":
-		return s.remove(value)
-	case "cdc":
-		return s.cdc(value)
+	case "add", "remove", "cdc":
+		return mentions(kind, value, s.mention)
 	case "metaData":
 		return s.metadata(value)
 	case "protocol":
@@ -105,59 +104,62 @@ func (a fileAction) vectorFile() (string, error) {
 	return vectorPath(storageType, where)
 }
 
-func (s *scan) add(value []byte) error {
+// mention is what an action says of one file.
+type mention struct {
+	is         mentioned
+	path       string // decoded
+	size       int64  // bytes, as stated; 0 if it is not
+	withVector bool   // of isAdded and isRemoved: there is a deletion vector
+}
+
+type mentioned byte
+
+const (
+	isAdded         mentioned = 'a' // by add
+	isVector        mentioned = 'v' // the file of the deletion vector of an add
+	isChange        mentioned = 'c' // by cdc
+	isRemoved       mentioned = 'r' // by remove
+	isRemovedVector mentioned = 'x' // the file of the deletion vector of a remove
+)
+
+// mentions takes in an add, remove or cdc action.
+func mentions(kind string, value []byte, take func(mention) error) error {
 	a, err := parseFileAction(value)
 	if err != nil {
 		return err
 	}
+	if kind == "remove" {
+		return a.removed(take)
+	}
 	path, err := DecodePath(a.rawPath)
 	if err != nil {
 		return err
+	}
+	if kind == "cdc" {
+		return take(mention{isChange, path, a.size, false})
 	}
 	bin, err := a.vectorFile()
 	if err != nil {
 		return err
 	}
-	known := s.need(path, KindData, a.size)
-	known.added = true
-	known.withVector = known.withVector || a.vector != nil
-	s.named[path] = known
-	if bin != "" {
-		s.need(bin, KindDeletionVector, 0)
+	err = take(mention{isAdded, path, a.size, a.vector != nil})
+	if err == nil && bin != "" {
+		err = take(mention{is: isVector, path: bin})
 	}
-	return nil
+	return err
 }
 
-// remove notes a tombstone. No file need exist for it, so a path that names
-// none here is no fault.
-func (s *scan) remove(value []byte) error {
-	a, err := parseFileAction(value)
-	if err != nil {
-		return err
-	}
+// removed takes in a tombstone. No file need exist for it, so a path that names none here is
+// no fault.
+func (a fileAction) removed(take func(mention) error) error {
 	if path, err := DecodePath(a.rawPath); err == nil {
-		withVector, known := s.removed[path]
-		if !known {
-			s.tombstones = append(s.tombstones, path)
+		if err := take(mention{isRemoved, path, a.size, a.vector != nil}); err != nil {
+			return err
 		}
-		s.removed[path] = withVector || a.vector != nil
 	}
 	if bin, err := a.vectorFile(); err == nil && bin != "" {
-		s.removedBins[bin] = true
+		return take(mention{is: isRemovedVector, path: bin})
 	}
-	return nil
-}
-
-func (s *scan) cdc(value []byte) error {
-	a, err := parseFileAction(value)
-	if err != nil {
-		return err
-	}
-	path, err := DecodePath(a.rawPath)
-	if err != nil {
-		return err
-	}
-	s.need(path, KindChangeData, a.size)
 	return nil
 }
 

@@ -37,6 +37,10 @@ type Commit struct {
 	// Tombstones whose path cannot be decoded name no file here and are left out.
 	Removed []string
 
+	// Omitted: the commit names more files than ScanCommitUpTo was asked for, so Files and
+	// Removed are nil.
+	Omitted bool
+
 	Protocol *Protocol // nil if the commit has none
 	Metadata *Metadata // nil if the commit has none
 
@@ -57,10 +61,16 @@ type Commit struct {
 // ErrUnsupported if it names files outside the table or such that not every
 // system can hold (DecodePath), or keeps part of its metadata elsewhere
 // (adaptiveMetadata). The protocol is not judged: Protocol.Check does that.
-func ScanCommit(r io.Reader) (*Commit, error) {
+func ScanCommit(r io.Reader) (*Commit, error) { return ScanCommitUpTo(r, 0) }
+
+// ScanCommitUpTo is ScanCommit for who has no room for a list of any length: of a commit that
+// names more than most files, as needed or as removed, it tells everything else, and
+// Commit.Omitted is true. A file counts once, and once more for every 100 bytes of its path.
+// SortFiles yields such files one by one. 0: any number.
+func ScanCommitUpTo(r io.Reader, most int) (*Commit, error) {
 	hash := sha256.New()
 	src := &counted{r: io.TeeReader(r, hash)}
-	s := newScan()
+	s := newScan(most)
 	if err := eachValue(src, s.action); err != nil {
 		return nil, err
 	}
@@ -75,6 +85,8 @@ func ScanCommit(r io.Reader) (*Commit, error) {
 // actions is settled at the end.
 type scan struct {
 	c           Commit
+	most        int                  // files in all that are listed; 0: any number
+	count       int                  // of files as ScanCommitUpTo counts them
 	named       map[string]namedFile // by path
 	removed     map[string]bool      // by path: whether a remove has a deletion vector
 	tombstones  []string             // keys of removed, in order
@@ -86,13 +98,51 @@ type namedFile struct {
 	withVector bool // by an add action that has a deletion vector
 }
 
-func newScan() *scan {
+func newScan(most int) *scan {
 	return &scan{
+		most:        most,
 		named:       make(map[string]namedFile),
 		removed:     make(map[string]bool),
 		removedBins: make(map[string]bool),
 	}
 }
+
+// mention takes in what an action says of a file.
+func (s *scan) mention(m mention) error {
+	if s.c.Omitted {
+		return nil
+	}
+	switch m.is {
+	case isAdded:
+		known := s.need(m.path, KindData, m.size)
+		known.added = true
+		known.withVector = known.withVector || m.withVector
+		s.named[m.path] = known
+	case isVector:
+		s.need(m.path, KindDeletionVector, 0)
+	case isChange:
+		s.need(m.path, KindChangeData, m.size)
+	case isRemoved:
+		withVector, known := s.removed[m.path]
+		if !known {
+			s.tombstones = append(s.tombstones, m.path)
+			s.counts(m.path)
+		}
+		s.removed[m.path] = withVector || m.withVector
+	case isRemovedVector:
+		if !s.removedBins[m.path] {
+			s.counts(m.path)
+		}
+		s.removedBins[m.path] = true
+	}
+	if s.most > 0 && s.count > s.most {
+		s.c.Omitted, s.c.Files = true, nil
+		s.named, s.removed, s.tombstones, s.removedBins = nil, nil, nil, nil
+	}
+	return nil
+}
+
+func (s *scan) counts(path string) { s.count += 1 + len(path)/100 }
 
 // need notes that the version needs the file and returns what is known of it.
 func (s *scan) need(path string, kind Kind, size int64) namedFile {
@@ -100,6 +150,7 @@ func (s *scan) need(path string, kind Kind, size int64) namedFile {
 	if !ok {
 		s.c.Files = append(s.c.Files, File{Path: path, Kind: kind, Size: size})
 		s.named[path] = known
+		s.counts(path)
 	}
 	return known
 }
@@ -107,7 +158,8 @@ func (s *scan) need(path string, kind Kind, size int64) namedFile {
 func (s *scan) commit() *Commit {
 	for i := range s.c.Files {
 		f := &s.c.Files[i]
-		f.Kept = s.kept(*f)
+		removedVector, removed := s.removed[f.Path]
+		f.Kept = kept(f.Kind, removed, removedVector || s.named[f.Path].withVector, s.removedBins[f.Path])
 	}
 	for _, path := range s.tombstones {
 		if !s.named[path].added {
@@ -117,15 +169,16 @@ func (s *scan) commit() *Commit {
 	return &s.c
 }
 
-// kept follows from what a writer does when it gives a live file another
-// deletion vector, or takes it away: it removes the file and adds it again.
-func (s *scan) kept(f File) bool {
-	switch f.Kind {
+// kept reports whether a file that is named was live before. That follows from what a writer
+// does when it gives a live file another deletion vector, or takes it away: it removes the file
+// and adds it again. withVector: one of these has a vector. binRemoved: the file is that of a
+// vector of a remove.
+func kept(kind Kind, removed, withVector, binRemoved bool) bool {
+	switch kind {
 	case KindData:
-		removedVector, removed := s.removed[f.Path]
-		return removed && (removedVector || s.named[f.Path].withVector)
+		return removed && withVector
 	case KindDeletionVector:
-		return s.removedBins[f.Path]
+		return binRemoved
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -169,8 +170,50 @@ func TestKept(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, c.files, got.Files)
 			assert.Equal(t, c.removed, got.Removed)
+			requireSorted(t, c.text, got.Files)
 		})
 	}
+}
+
+// requireSorted: SortFiles says the same of a commit, in the order of the paths.
+func requireSorted(t *testing.T, text string, want []File) {
+	t.Helper()
+	sorted, err := SortFiles(strings.NewReader(text), 1) // all of it by way of the file
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sorted.Close()) }()
+	for range 2 {
+		var got []File
+		for f, err := range sorted.All() {
+			require.NoError(t, err)
+			got = append(got, f)
+		}
+		byPath := slices.SortedFunc(slices.Values(want), func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+		require.Equal(t, byPath, got)
+	}
+}
+
+// TestScanCommitUpTo: what names too many files is told all the same, but for these.
+func TestScanCommitUpTo(t *testing.T) {
+	text := info + `{"add":{"path":"a","deletionVector":` + vector(1) + `}}{"remove":{"path":"b","deletionVector":` + vector(2) + `}}{"cdc":{"path":"c"}}`
+	all, err := scanText(text)
+	require.NoError(t, err)
+	for most, omitted := range map[int]bool{0: false, 5: false, 4: true, 1: true} {
+		got, err := ScanCommitUpTo(strings.NewReader(text), most)
+		require.NoError(t, err)
+		want := *all
+		if want.Omitted = omitted; omitted {
+			want.Files, want.Removed = nil, nil
+		}
+		require.Equal(t, &want, got, most)
+	}
+	long := strings.Repeat("l/", 100) + "n"
+	for most, omitted := range map[int]bool{2: true, 3: false} {
+		got, err := ScanCommitUpTo(strings.NewReader(`{"add":{"path":"`+long+`"}}`), most)
+		require.NoError(t, err)
+		require.Equal(t, omitted, got.Omitted, "a long path counts more than once")
+	}
+	_, err = ScanCommitUpTo(strings.NewReader(text+`{"add":{"path":"../a"}}`), 1)
+	require.ErrorIs(t, err, ErrCorrupt, "it is read to its end")
 }
 
 // TestScanCommitCut cuts a commit at every byte: either it is seen to be cut,
@@ -278,6 +321,7 @@ func FuzzScanCommit(f *testing.F) {
 			require.NoError(t, checkPath(path))
 			require.False(t, data[path], "%s is both added and removed", path)
 		}
+		requireSorted(t, string(b), c.Files)
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // the error wraps ErrConflict. A file that no commit names at all is the
 // host's own, immutable by its name, and is never replaced.
 func (a *application) replaceOrphans(ctx context.Context, c *Change, files []Staged) error {
-	own, err := stagedPaths(c)
+	own, err := namedBy(c, files)
 	if err != nil {
 		return err
 	}
@@ -64,24 +64,26 @@ func (a *application) replace(ctx context.Context, c *Change, f Staged) error {
 	return f.at.MoveNew(f.at.name, folder, path.Base(f.Path))
 }
 
-// stagedPaths returns the paths that the commit to be applied names.
-func stagedPaths(of *Change) (map[string]bool, error) {
+// namedBy returns which of the files the commit to be applied needs.
+func namedBy(of *Change, files []Staged) (map[string]bool, error) {
 	f, err := of.Commit.at.open()
 	if err != nil {
 		return nil, err
 	}
-	c, err := ScanCommit(f)
+	named := make(map[string]bool, len(files)) // false: looked for
+	for _, f := range files {
+		named[f.Path] = false
+	}
+	err = eachMention(f, func(m mention) error {
+		if _, wanted := named[m.path]; wanted && m.is != isRemoved && m.is != isRemovedVector {
+			named[m.path] = true
+		}
+		return nil
+	})
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err != nil {
-		return nil, err
-	}
-	named := make(map[string]bool, len(c.Files))
-	for _, f := range c.Files {
-		named[f.Path] = true
-	}
-	return named, nil
+	return named, err
 }
 
 // namedInLog returns which of the files some commit of the table names, as
@@ -112,18 +114,17 @@ func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, 
 		if err != nil {
 			return nil, err
 		}
-		c, err := ScanCommit(f)
+		err = eachMention(f, func(m mention) error {
+			if m.is != isRemovedVector {
+				note(m.path)
+			}
+			return nil
+		})
 		if cerr := f.Close(); err == nil {
 			err = cerr
 		}
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", int64(v), err)
-		}
-		for _, file := range c.Files {
-			note(file.Path)
-		}
-		for _, path := range c.Removed {
-			note(path)
 		}
 	}
 	return named, nil

@@ -139,7 +139,7 @@ func (b *builder) ownCommit(ctx context.Context, log LogFiles) error {
 }
 
 func (b *builder) commitInfo(value []byte) {
-	info := newScan()
+	info := newScan(0)
 	info.commitInfo(value)
 	if b.s.InCommitTimestamp == nil {
 		b.s.InCommitTimestamp = info.c.InCommitTimestamp

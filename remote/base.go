@@ -9,6 +9,7 @@ import (
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/internal/extsort"
 	"github.com/pondworks/sluice/storage"
 )
 
@@ -173,19 +174,34 @@ func (s *session) createBase(ctx context.Context, pos *position, d *baseDraft) e
 // makes sure that what its index names lies where the history has come to, or in parts
 // that are there: as long as it has not come to them, the table has what they lack.
 func (s *session) sameBase(ctx context.Context, pos *position, v deltalog.Version, commit bundle.Digest) (b bundle.Base, size int64, err error) {
-	b, size, needs, err := s.baseAndNeeds(ctx, v, pos.end())
+	var listed *extsort.Sorter
+	if pos.end() < v && pos.gap == nil {
+		c, serr := s.scanLocal(ctx, v)
+		if serr != nil {
+			return b, 0, serr
+		}
+		if c.Omitted {
+			listed = s.sorter()
+			defer func() { err = errors.Join(err, listed.Close()) }()
+		}
+	}
+	b, size, needs, err := s.baseAndNeeds(ctx, v, pos.end(), listed)
 	if err == nil && commit != b.Commit.SHA256 {
 		err = at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s here, %s in the base", ErrDiverged, commit, b.Commit.SHA256))
 	}
 	if err == nil {
 		err = s.checkNeeds(ctx, needs)
 	}
+	if err == nil && listed != nil {
+		err = at(v, baseKey(v), s.checkBrought(ctx, b, listed))
+	}
 	return b, size, err
 }
 
 // baseAndNeeds reads the base of version v to its end. It returns its size in bytes as well,
-// and the keys of those parts and bundles above version end that its index names.
-func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version) (b bundle.Base, size int64, needs map[string]bool, err error) {
+// and the keys of those parts and bundles above version end that its index names. The paths
+// of what lies beside it or in it, not below, are added to listed, which may be nil.
+func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version, listed *extsort.Sorter) (b bundle.Base, size int64, needs map[string]bool, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return b, 0, nil, err
@@ -199,6 +215,11 @@ func (s *session) baseAndNeeds(ctx context.Context, v, end deltalog.Version) (b 
 		for e, err := range bundle.ReadIndex(r) {
 			if err != nil {
 				return err
+			}
+			if listed != nil && deltalog.Version(e.Version) == v {
+				if err := listed.Add(e.Path, nil); err != nil {
+					return err
+				}
 			}
 			switch at := deltalog.Version(e.Version); {
 			case at <= end || e.InBase:
@@ -240,6 +261,10 @@ type baseDraft struct {
 	size    int64           // bytes
 	portion *portion        // of what the push does
 	parts   map[string]bool // keys
+
+	// brings is what its version names, if its bundle lists none of that but change data; else
+	// nil.
+	brings *deltalog.SortedFiles
 }
 
 // opener opens the members of the base, those that lie in the table by way of table.
@@ -258,5 +283,9 @@ func (d *baseDraft) opener(table bundle.OpenFunc) bundle.OpenFunc {
 }
 
 func (d *baseDraft) remove() error {
-	return errors.Join(d.checkpoint.remove(), d.index.remove())
+	err := errors.Join(d.checkpoint.remove(), d.index.remove())
+	if d.brings != nil {
+		err = errors.Join(err, d.brings.Close())
+	}
+	return err
 }

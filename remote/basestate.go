@@ -92,8 +92,8 @@ func (openSection) Close() error { return nil }
 // Close removes the file.
 func (l *baseLog) Close() error { return l.file.Close() }
 
-// unlistedFile says what is wrong with a base that has a path in its checkpoint alone.
-const unlistedFile = "the checkpoint of the base calls it live, and its index does not list it"
+// unlistedFile says what is wrong with a base whose index lacks a path.
+const unlistedFile = "its checkpoint calls it live, or its commit brings it, and its index does not list it"
 
 // addLive adds the paths of what the checkpoint of b calls live. It takes so many bytes of
 // memory, and wraps ErrCorrupt or ErrUnsupported if the checkpoint cannot be read.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,7 @@ func dropFromIndex(t *testing.T, store storage.Store, key, path string) {
 		}
 		require.Equal(t, n-1, b.Live.Files, path)
 		members[index] = kept
+		b.Files = slices.DeleteFunc(b.Files, func(f bundle.File) bool { return f.Path == path }) // else EncodeBase lists it
 	})
 }
 

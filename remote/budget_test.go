@@ -70,6 +70,33 @@ func TestRequestBudget(t *testing.T) {
 	}
 }
 
+// TestRequestsOfManyFiles counts what a commit costs whose files its base lists.
+func TestRequestsOfManyFiles(t *testing.T) {
+	for _, history := range []int{10, 1000} {
+		for parts, size := range map[int64]int64{0: 1 << 20, 2: 900} {
+			source, store := newPond(t), storage.NewMemory()
+			for i := range history {
+				source.append(fmt.Sprint(i))
+			}
+			source.mustPush(store) // one bundle
+			dir := restored(t, store)
+			source.many(5)
+			r := listing3(t, source.dir, store, nil)
+			remote.SetPartSize(r, size)
+			report, err := r.Push(t.Context())
+			require.NoError(t, err)
+			require.Len(t, keysWith(t, store, "/part-"), int(parts))
+			require.Equal(t, 3+parts, report.Requests.Put)
+			require.LessOrEqual(t, report.Requests.Get, 2+(2+5+2*parts)+2)
+			require.LessOrEqual(t, report.Requests.List, int64(4))
+			report, err = replicator(t, dir, store, nil).Pull(t.Context())
+			require.NoError(t, err)
+			require.LessOrEqual(t, report.Requests.Get, 3+1+parts)
+			require.Zero(t, report.Requests.List)
+		}
+	}
+}
+
 // TestRequestsOfAnInitAheadOfTheHead: a pusher has stored versions that its head does not tell
 // of yet. Each manifest is asked for once.
 func TestRequestsOfAnInitAheadOfTheHead(t *testing.T) {

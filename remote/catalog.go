@@ -55,7 +55,7 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 
 // addStored adds to sorted, by path, where every file lies that may be in the
 // store up to where pos is: what the newest base lists, then, overruling it,
-// what the bundles after it carry. It returns the newest version after a gap whose base
+// what the bundles after it carry. It returns the newest version that a base belongs to which
 // is missing, negative if there is none: then they need not have all that is live.
 func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *position) (lost deltalog.Version, err error) {
 	l, err := s.list(ctx)
@@ -150,7 +150,7 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 
 // addManifests adds what the bundles carry, in their order, but for those that do not fit
 // the commits before them, which another history left behind. It returns the newest version
-// above base that follows a gap, negative if there is none.
+// above base that follows a gap or has its files in a base, negative if there is none.
 func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version, chain commits) (gap deltalog.Version, err error) {
 	gap = -1
 	for some := range slices.Chunk(bundles, peeksAhead) {
@@ -164,7 +164,7 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 			}
 			chain.add(m)
 			first := m.Versions[0]
-			if first.Gap != nil && deltalog.Version(first.Version) > base {
+			if (first.Gap != nil || first.FilesInBase) && deltalog.Version(first.Version) > base {
 				gap = deltalog.Version(first.Version)
 			}
 			for _, e := range entriesOf(m) {

@@ -39,20 +39,34 @@ const keptCommit = 64 << 10
 // scanLocal reads the commit of version v and refuses what cannot be
 // replicated.
 func (s *session) scanLocal(ctx context.Context, v deltalog.Version) (localCommit, error) {
+	return s.scanLocalUpTo(ctx, v, s.mostListed())
+}
+
+// scanLocalUpTo does that and lists up to most of its files; 0: all.
+func (s *session) scanLocalUpTo(ctx context.Context, v deltalog.Version, most int) (localCommit, error) {
 	f, err := s.table.OpenCommit(ctx, v)
 	if err != nil {
 		return localCommit{}, err
 	}
-	return scanOpened(f)
+	return scanOpened(f, most)
 }
 
-func scanOpened(f *deltalog.CommitFile) (localCommit, error) {
+// mostListed is how many files of a commit of the table are listed: all where there can be no
+// base to do so.
+func (s *session) mostListed() int {
+	if _, can := s.table.(StateReader); !can {
+		return 0
+	}
+	return s.maxListed
+}
+
+func scanOpened(f *deltalog.CommitFile, most int) (localCommit, error) {
 	r, raw := io.Reader(f), &bytes.Buffer{}
 	if f.Size <= keptCommit {
 		raw.Grow(int(f.Size))
 		r = io.TeeReader(f, raw)
 	}
-	c, err := deltalog.ScanCommit(r)
+	c, err := deltalog.ScanCommitUpTo(r, most)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -58,6 +58,14 @@ func (s *session) draftCommit(ctx context.Context, d *baseDraft, pos *position, 
 	}
 	d.base.Modified, d.base.Operation = c.file.Modified.UTC(), c.Operation
 	d.base.Timestamp = deltalog.CommitTimestamp(c.Commit, c.file.Modified)
+	if pos.gap == nil && pos.some && pos.last == v-1 {
+		d.base.Timestamp = deltalog.Monotone(c.Commit, d.base.Timestamp, pos.time)
+	}
+	if (c.Omitted || pos.gap != nil) && pos.end() < v { // no bundle will list its files
+		if d.brings, err = s.sortFiles(ctx, v); err != nil {
+			return err
+		}
+	}
 	if pos.some && pos.last == v {
 		if c.SHA256 != pos.commit {
 			return diverged(v, c.SHA256, pos.commit)

@@ -12,6 +12,9 @@ func SetPartSize(r *Replicator, n int64) { r.partSize = n }
 // SetRangeSize makes r read objects in ranges of n bytes.
 func SetRangeSize(r *Replicator, n int64) { r.rangeSize = n }
 
+// SetMaxListed makes r list the files of a commit that names more than n of them in a base.
+func SetMaxListed(r *Replicator, n int) { r.maxListed = n }
+
 // OpenFunc opens n bytes of an object from byte off on, or all if n is negative.
 type OpenFunc = func(ctx context.Context, key string, off, n int64) (io.ReadCloser, error)
 

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,6 +34,7 @@ type fetcher struct {
 	ctx         context.Context  // of the replay, which the fetcher does not outlive
 	cancel      context.CancelFunc
 	running     sync.WaitGroup
+	fetching    sync.RWMutex // read: a bundle; write: what lets no bundle be fetched meanwhile
 }
 
 func newFetcher(ctx context.Context, s *session, table LogApplier, first, last deltalog.Version) *fetcher {
@@ -77,7 +79,11 @@ func (f *fetcher) ahead(groups [][]object) <-chan chan fetched {
 			case <-f.ctx.Done():
 				return
 			}
-			f.running.Go(func() { result <- f.fetch(group) })
+			f.running.Go(func() {
+				f.fetching.RLock()
+				defer f.fetching.RUnlock()
+				result <- f.fetch(group)
+			})
 		}
 	})
 	return ahead
@@ -107,9 +113,7 @@ func together(bundles []object) (groups [][]object) {
 // is returned with its error.
 func (f *fetcher) fetch(group []object) fetched {
 	if len(group) == 1 {
-		return f.one(group[0], func(b *incoming, of *portion) (bundle.Manifest, error) {
-			return f.s.decode(f.ctx, group[0], of, b.member)
-		})
+		return f.alone(group[0], f.s.maxListed)
 	}
 	first, last := group[0], group[len(group)-1]
 	r, err := f.s.store.Open(f.ctx, first.Key, first.off, last.off+last.Size-first.off)
@@ -119,9 +123,12 @@ func (f *fetcher) fetch(group []object) fetched {
 	defer r.Close() // everything is read and checked, or failed
 	var all fetched
 	for _, o := range group {
-		got := f.one(o, func(b *incoming, of *portion) (bundle.Manifest, error) {
+		got := f.one(o, f.s.maxListed, func(b *incoming, of *portion) (bundle.Manifest, error) {
 			return f.s.decodeFrom(f.ctx, counted{io.LimitReader(r, o.Size), of}, o, b.member)
 		})
+		if errors.Is(got.err, errOmitted) {
+			got = f.alone(o, 0)
+		}
 		all.versions = append(all.versions, got.versions...)
 		if all.err = got.err; all.err != nil {
 			break
@@ -130,9 +137,24 @@ func (f *fetcher) fetch(group []object) fetched {
 	return all
 }
 
+// errOmitted: a bundle carries more files of a version than were listed of its commit.
+var errOmitted = errors.New("its commit names more files than are listed")
+
+// alone fetches a bundle with a request of its own. Of commits it lists most files; 0: all.
+// It takes all of another writer's, who lists more in a manifest.
+func (f *fetcher) alone(o object, most int) fetched {
+	got := f.one(o, most, func(b *incoming, of *portion) (bundle.Manifest, error) {
+		return f.s.decode(f.ctx, o, of, b.member)
+	})
+	if errors.Is(got.err, errOmitted) {
+		return f.alone(o, 0)
+	}
+	return got
+}
+
 // one takes in one bundle, which read streams.
-func (f *fetcher) one(o object, read func(*incoming, *portion) (bundle.Manifest, error)) fetched {
-	b := &incoming{fetcher: f, staged: f.s.newStaging(f.table), current: o.version, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
+func (f *fetcher) one(o object, most int, read func(*incoming, *portion) (bundle.Manifest, error)) fetched {
+	b := &incoming{fetcher: f, staged: f.s.newStaging(f.table), current: o.version, most: most, commits: map[deltalog.Version]*deltalog.Commit{}, early: map[string]bool{}}
 	of := f.s.portion(o.Size)
 	m, err := read(b, of)
 	if err == nil {
@@ -151,6 +173,7 @@ type incoming struct {
 	*fetcher
 	staged  *staging
 	current deltalog.Version // whose files come now
+	most    int              // files of a commit that are listed; 0: any number
 	commits map[deltalog.Version]*deltalog.Commit
 	early   map[string]bool // staged of versions below first, which may need it no more
 }
@@ -163,7 +186,7 @@ func (b *incoming) member(ctx context.Context, m bundle.Member, r io.Reader) err
 		if v < b.first || v > b.last {
 			return nil
 		}
-		c, err := b.staged.putCommit(ctx, m, r)
+		c, err := b.staged.putCommit(ctx, m, r, b.most)
 		b.commits[v] = c
 		return err
 	}
@@ -212,6 +235,9 @@ func (b *incoming) ready(m bundle.Manifest) ([]readyVersion, error) {
 		}
 		if err := checkProtocol(c); err != nil {
 			return nil, err
+		}
+		if c.Omitted && !v.FilesInBase && (v.Gap == nil || len(v.Files) > 0) {
+			return nil, errOmitted
 		}
 		if err := checkNamed(v, c); err != nil {
 			return nil, err

@@ -28,7 +28,8 @@ var update = flag.Bool("update", false, "write the golden stores that do not exi
 // goldenStores were written by the release that froze format 1. Every later one
 // restores them, byte for byte. Between them they have all that a store may hold:
 // bundles of one version and runs, parts, bases, packs, a gap, a floor, a pin. The store
-// "old" came later, before the first release: its base lies in parts.
+// "old" came later, before the first release: its base lies in parts; and so did "many", in
+// which bases list the files of two commits.
 const goldenStores = "testdata/v1"
 
 func TestGoldenStores(t *testing.T) {
@@ -37,7 +38,7 @@ func TestGoldenStores(t *testing.T) {
 	}
 	folders, err := filepath.Glob(filepath.Join(goldenStores, "*"))
 	require.NoError(t, err)
-	require.Len(t, folders, 4)
+	require.Len(t, folders, 5)
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join(folder, "restored.txt"))
@@ -202,8 +203,28 @@ func goldenOld(t *testing.T) (*pond, storage.Store) {
 	return source, store
 }
 
+// goldenMany has two commits whose files bases list, the first and one in the middle.
+func goldenMany(t *testing.T) (*pond, storage.Store) {
+	source, store := newPond(t), storage.NewMemory()
+	source.commitLarge(6, 300)
+	source.churn(3, 9, 300)
+	source.commitLarge(5, 300)
+	source.churn(2, 9, 300)
+	hook := replicator(t, source.dir, store, goldenOptions())
+	remote.SetMaxListed(hook, 3)
+	for {
+		report, err := hook.Push(t.Context())
+		require.NoError(t, err)
+		if report.Remaining == 0 {
+			break
+		}
+	}
+	require.Equal(t, []string{baseOf(0), baseOf(4)}, keysWith(t, store, "/base.tar.zst"))
+	return source, store
+}
+
 func writeGoldenStores(t *testing.T) {
-	for name, make := range map[string]func(*testing.T) (*pond, storage.Store){"whole": goldenWhole, "pruned": goldenPruned, "gap": goldenGap, "old": goldenOld} {
+	for name, make := range map[string]func(*testing.T) (*pond, storage.Store){"whole": goldenWhole, "pruned": goldenPruned, "gap": goldenGap, "old": goldenOld, "many": goldenMany} {
 		folder := filepath.Join(goldenStores, name)
 		if _, err := os.Stat(folder); err == nil {
 			continue
@@ -213,7 +234,7 @@ func writeGoldenStores(t *testing.T) {
 		newest := source.next - 1
 		live, _ := initLive(t, store, remote.Options{})
 		require.Equal(t, liveFiles(t, source.dir, newest), liveFiles(t, live, newest))
-		if name == "whole" {
+		if name == "whole" || name == "many" {
 			require.Contains(t, restores, fmt.Sprintf("%d full %x\n", int64(newest), tableDigest(t, source.dir, newest)))
 		}
 		copyObjects(t, store, filepath.Join(folder, "store"))

@@ -35,6 +35,9 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	if err := x.addLive(ctx, live, state); err != nil {
 		return err
 	}
+	if err := x.addOwn(live); err != nil {
+		return err
+	}
 	v := deltalog.Version(x.draft.base.Version)
 	x.beside = v
 	if x.pos.end() >= v {
@@ -47,9 +50,45 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 		}
 		x.beside = max(x.beside, lost)
 	}
+	isBrought, stop := brings(x.draft.brings)
+	defer stop()
 	for file, err := range join(live, stored) {
+		if err == nil && file.stored != nil {
+			var other bool
+			if other, err = x.isOther(ctx, file, isBrought); other {
+				file.stored = nil
+			}
+		}
 		if err == nil {
 			err = x.sort(ctx, file)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isOther reports whether what the store has under the path of a live file may be another file of
+// that name: one that the version itself brings, or, where versions are missing that may have
+// brought one, one of another size.
+func (x *indexer) isOther(ctx context.Context, file liveFile, isBrought func(string) (bool, error)) (bool, error) {
+	brought, err := isBrought(file.path)
+	if err != nil || brought || x.pos.gap == nil {
+		return brought, err
+	}
+	size, found, err := x.fileSize(ctx, file.path)
+	return found && size != file.stored.Size, err
+}
+
+// addOwn adds what the version itself brings, change data too, if its bundle does not list it.
+func (x *indexer) addOwn(live *extsort.Sorter) error {
+	if x.draft.brings == nil || x.pos.gap != nil {
+		return nil
+	}
+	for f, err := range x.draft.brings.All() {
+		if err == nil && !f.Kept {
+			err = live.Add(f.Path, []byte(f.Kind))
 		}
 		if err != nil {
 			return err

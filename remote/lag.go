@@ -62,13 +62,16 @@ func (s *session) lagOfStore(ctx context.Context, next, tip deltalog.Version) (L
 		if err != nil {
 			return lag, at(v, "", err)
 		}
-		c, err := deltalog.ScanCommit(f)
+		c, err := deltalog.ScanCommitUpTo(f, s.maxListed)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return lag, at(v, "", err)
 		}
 		s.begins(&lag, deltalog.CommitTimestamp(c, f.Modified))
 		lag.Bytes += c.Size
-		for _, file := range c.Files {
+		for file, err := range s.filesOf(ctx, v, c) {
+			if err != nil {
+				return lag, at(v, "", err)
+			}
 			if !file.Kept {
 				lag.Bytes += file.Size
 			}

@@ -45,6 +45,10 @@ func (s *session) decodePart(ctx context.Context, v deltalog.Version, p bundle.P
 	return is, at(v, o.Key, err)
 }
 
+// partPeeksAhead is how many descriptions of parts are read at once: each may have 20,000
+// names.
+const partPeeksAhead = 2
+
 // peekPart reads what a part says of itself and, if it can, nothing else of it.
 func (s *session) peekPart(ctx context.Context, o object, name string) (bundle.Part, error) {
 	is, err := s.opts.Codec.ReadPart(ctx, o.Size, s.ranges(o))
@@ -124,7 +128,7 @@ func (s *session) checkNeeds(ctx context.Context, keys map[string]bool) error {
 		there[o.Key] = o
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(peeksAhead)
+	group.SetLimit(partPeeksAhead)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		o, found := there[key]
 		if !found {

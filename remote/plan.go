@@ -72,7 +72,7 @@ func (p *plan) last() deltalog.Version {
 // takes reports whether v may join the versions of p in one bundle, in which
 // no path stands twice (bundle/FORMAT.md, P5).
 func (p *plan) takes(v *versionPlan) bool {
-	if len(p.versions) == runVersions || p.size+v.size > runBytes || p.said+v.said() > runSaid || v.Gap != nil {
+	if len(p.versions) == runVersions || p.size+v.size > runBytes || p.said+v.said() > runSaid || v.Gap != nil || v.FilesInBase || p.versions[0].FilesInBase {
 		return false
 	}
 	for _, path := range v.Absent {
@@ -207,12 +207,17 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 		p.Previous = &previous
 		p.Timestamp = deltalog.Monotone(c.Commit, p.Timestamp, pos.time)
 	}
+	if c.Omitted {
+		if err := s.planMany(ctx, p, &c); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.planFiles(ctx, p, &c, tip); err != nil {
 		return nil, err
 	}
 	if p.Gap != nil {
 		p.keepChangeData() // the base has all that is live
-	} else {
+	} else if !p.FilesInBase {
 		if err := s.planExtra(ctx, p); err != nil {
 			return nil, err
 		}

@@ -330,7 +330,7 @@ func (s *session) partIsGarbage(ctx context.Context, o object, every, l listing,
 	if err != nil {
 		return since, false, err
 	}
-	if _, has := find(every.bases, o.version); m.Versions[0].Gap != nil && !has {
+	if _, has := find(every.bases, o.version); !has && (m.Versions[0].Gap != nil || m.Versions[0].FilesInBase) {
 		return since, false, nil // they are what is left of a base that was lost
 	}
 	_, name, _ := parsePartKey(o.Key)

@@ -235,15 +235,19 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 }
 
 // restoreAfterGap restores the base of the version after a gap. Retention may have taken it and
-// left the bundle that records the gap, which has live files: then that of the floor.
+// left the bundle that records the gap, which has live files: then that of the floor. It wraps
+// ErrCorrupt if there is none either.
 func (s *session) restoreAfterGap(ctx context.Context, table LogApplier, after deltalog.Version) (*tipState, error) {
 	tip, err := s.restoreBase(ctx, table, after, true, nil)
 	if !errors.Is(err, storage.ErrNotFound) {
 		return tip, err
 	}
 	floor, lerr := s.floorAbove(ctx, after)
-	if lerr != nil || floor == nil {
+	if lerr != nil {
 		return nil, errors.Join(err, lerr)
+	}
+	if floor == nil {
+		return nil, at(after, baseKey(after), fmt.Errorf("%w: the history goes on with it after the gap: %s", ErrCorrupt, bare(err)))
 	}
 	return s.restoreBase(ctx, table, *floor, true, nil)
 }

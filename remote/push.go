@@ -188,6 +188,12 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 
 	for pos.next() <= last {
 		err := s.pushRange(ctx, pos, last, tip)
+		var many *tooManyFiles
+		if errors.As(err, &many) {
+			if err = s.settleMany(ctx, pos, many.version, tip); err == nil {
+				continue
+			}
+		}
 		if errors.Is(err, errUnsureEnd) {
 			err = s.makeSure(ctx, pos, tip)
 		}
@@ -205,7 +211,8 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 
 // errUnsureEnd stops a push that is about to record a file as absent, for good, while
 // it goes by the head, by memory, or by what another call found. That may lag behind
-// a pusher who still had the file; a bundle without it must not come beside his.
+// a pusher who still had the file; a bundle without it must not come beside his. Likewise
+// where what it meets shows that this lags.
 var errUnsureEnd = errors.New("the end of the store is to be looked up")
 
 // makeSure finds the end of the store once more, by listing.

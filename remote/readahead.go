@@ -43,7 +43,7 @@ func (s *session) readSmall(ctx context.Context, v deltalog.Version) (r commitRe
 	case f.Size > keptCommit:
 		r.large, r.err = true, f.Close()
 	default:
-		r.localCommit, r.err = scanOpened(f)
+		r.localCommit, r.err = scanOpened(f, s.mostListed())
 	}
 	if r.err == nil && !r.large {
 		r.sizes, r.err = s.fileSizes(ctx, r.Files)

@@ -255,7 +255,7 @@ func (s *session) whyBase(ctx context.Context, l listing, o object, end deltalog
 		}
 		return ObstacleForeign, err
 	}
-	b, _, needs, err := s.baseAndNeeds(ctx, o.version, end)
+	b, _, needs, err := s.baseAndNeeds(ctx, o.version, end, nil)
 	if err == nil {
 		err = s.checkNeeds(ctx, needs)
 	}

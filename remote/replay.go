@@ -84,7 +84,7 @@ func (s *session) runAround(ctx context.Context, tip *tipState) (around object, 
 // removed.
 func (s *session) replayBundles(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object) (*tipState, error) {
 	f := newFetcher(ctx, s, table, nextOf(tip), last)
-	b := &batch{s: s, table: table, tip: tip, visible: tip}
+	b := &batch{s: s, table: table, fetcher: f, tip: tip, visible: tip}
 	err := f.each(bundles, func(next func() fetched, ready bool) error {
 		if !ready { // what is here need not wait for what is not
 			if err := b.flush(ctx); err != nil {
@@ -126,6 +126,7 @@ const (
 type batch struct {
 	s       *session
 	table   LogApplier
+	fetcher *fetcher
 	tip     *tipState // the last that was gathered
 	visible *tipState // the last that was applied
 
@@ -156,6 +157,9 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 	if err := checkChain(b.tip, r.version); err != nil {
 		return err
 	}
+	if r.version.FilesInBase {
+		return b.addFromBase(ctx, r.version)
+	}
 	if err := b.checkComplete(ctx, r); err != nil {
 		return at(v, "", err)
 	}
@@ -172,6 +176,19 @@ func (b *batch) add(ctx context.Context, v deltalog.Version, r readyVersion) err
 		return b.flush(ctx)
 	}
 	return nil
+}
+
+// addFromBase applies a version whose files its base lists, and what was gathered before. No
+// bundle is fetched meanwhile.
+func (b *batch) addFromBase(ctx context.Context, v bundle.Version) error {
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	b.fetcher.fetching.Lock()
+	defer b.fetcher.fetching.Unlock()
+	moved, err := b.s.applyFromBase(ctx, b.table, b.tip, v)
+	b.tip, b.visible = moved, moved
+	return err
 }
 
 // checkChain makes sure that version v follows the replica's newest one.

@@ -68,8 +68,9 @@ type Options struct {
 	// versions that are missing, and what its log had below them is removed, as
 	// Delta's metadata cleanup would. Default: ErrGap.
 	AcrossGap bool
-	// NoBases keeps Push from taking bases by itself. They cost about a twentieth
-	// of what is pushed, and let HistoryLive skip what is dead.
+	// NoBases keeps Push from taking bases by itself, but beyond a gap and for a commit of very
+	// many files, where it cannot do without. They cost about a twentieth of what is pushed,
+	// and let HistoryLive skip what is dead.
 	NoBases bool
 	// Memory is how many bytes about a call may hold in buffers of its transfers
 	// and for work on the live set; beyond it transfers wait and temporary files are
@@ -167,6 +168,7 @@ type Replicator struct {
 
 	partSize  int64 // see defaultPartSize; tests have smaller ones
 	rangeSize int64 // see defaultRangeSize, likewise
+	maxListed int   // see defaultMaxListed, likewise
 
 	catalog *catalog // of what this process pushed; only the call that has the turn uses it
 	newest  sighting // likewise
@@ -206,7 +208,7 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize}
+	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize, maxListed: defaultMaxListed}
 	r.turn <- struct{}{}
 	return r, nil
 }

@@ -27,6 +27,21 @@ import (
 // an init, which chose the base, it wraps errForeignBase before it places anything if the base
 // is not of the history.
 func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.Version, jump bool, g *goal) (*tipState, error) {
+	return s.useBase(ctx, table, baseUse{version: v, jump: jump, goal: g})
+}
+
+// baseUse is what a base is used for: to begin with it, or to go on.
+type baseUse struct {
+	version deltalog.Version
+	jump    bool  // what the log has below goes
+	goal    *goal // of an init that chose the base, else nil
+	// follows is the digest of its commit if the version is the next one of the replica, whose
+	// log goes on; else nil.
+	follows *bundle.Digest
+}
+
+func (s *session) useBase(ctx context.Context, table LogApplier, use baseUse) (*tipState, error) {
+	v, g := use.version, use.goal
 	kept, err := newKeptBase()
 	if err != nil {
 		return nil, err
@@ -41,9 +56,12 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
-	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: jump}
+	if use.follows != nil && b.Commit.SHA256 != *use.follows {
+		return nil, at(v, baseKey(v), fmt.Errorf("%w: commit sha256 %s in the base, %s in the bundle", ErrCorrupt, b.Commit.SHA256, use.follows))
+	}
+	change := deltalog.Change{Version: v, Modified: b.Modified, Jump: use.jump}
 	change.Commit, err = own.take(b.Commit)
-	if err == nil {
+	if err == nil && use.follows == nil {
 		change.Checkpoint, err = own.takeAll(b.Checkpoint)
 	}
 	if err != nil {
@@ -53,15 +71,21 @@ func (s *session) restoreBase(ctx context.Context, table LogApplier, v deltalog.
 		s.foreseeTail(g, &tipState{version: v}, false)
 	}
 	s.foresee(b.Live.Bytes, true)
-	if err := s.restoreKept(ctx, own, b, kept); err != nil {
+	if change.Files, err = s.restoreKept(ctx, own, b, kept, use.follows != nil); err != nil {
 		return nil, err
 	}
 	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
 		return nil, at(v, "", err)
 	}
-	s.discard(ctx, table) // what the base carries and the table had
-	s.recordBase(b)
-	s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
+	if use.follows != nil {
+		s.record(bundle.Version{Version: b.Version, Commit: b.Commit, Absent: kept.absent}) // its files were counted as they were placed
+		s.stepped()
+		s.log.Info("applied", logVersion, int64(v))
+	} else {
+		s.discard(ctx, table) // what the base carries and the table had
+		s.recordBase(b)
+		s.log.Info("began at base", logVersion, v, "files", b.Live.Files, "bytes", b.Live.Bytes)
+	}
 	s.came(tipState{v, b.Commit.SHA256})
 	return &tipState{v, b.Commit.SHA256}, nil
 }
@@ -109,13 +133,11 @@ func (s *session) fetchBase(ctx context.Context, own *staging, v deltalog.Versio
 	return b, err
 }
 
-// restoreLive fetches and places all files of the index, object by object. own
-// has those that the base carries.
-func (s *session) restoreLive(ctx context.Context, own *staging, b bundle.Base, index iter.Seq2[bundle.IndexEntry, error]) error {
+// restoreLive fetches and places all files of the index, object by object.
+func (s *session) restoreLive(ctx context.Context, place *placer, b bundle.Base, index iter.Seq2[bundle.IndexEntry, error]) error {
 	v := deltalog.Version(b.Version)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.opts.Concurrency)
-	place := &placer{table: own.table, version: v, own: own, of: s.portion(b.Live.Bytes)}
 	atOnce := s.entriesAtOnce()
 	room := semaphore.NewWeighted(atOnce)
 	var live bundle.Totals
@@ -187,7 +209,7 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 	o := s.objectOf(entries[0])
 	wanted := make([]bundle.File, 0, len(entries))
 	for _, e := range entries {
-		there, err := s.hasFile(ctx, place.table, e.File)
+		there, err := s.hasLive(ctx, place, e)
 		if err != nil {
 			return err
 		}
@@ -213,6 +235,16 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 		err = place.add(ctx, staged)
 	}
 	return at(from, o.Key, err)
+}
+
+// hasLive reports whether the table has the file already. A replica that is at the version
+// before has what is older by its own history.
+func (s *session) hasLive(ctx context.Context, place *placer, e bundle.IndexEntry) (bool, error) {
+	if !place.follows || deltalog.Version(e.Version) == place.version {
+		return s.hasFile(ctx, place.table, e.File)
+	}
+	size, found, err := s.fileSize(ctx, e.Path)
+	return found && size == e.Size, err
 }
 
 // hasFile reports whether the table has the file already, from an attempt that
@@ -317,9 +349,11 @@ type placer struct {
 	version deltalog.Version
 	own     *staging // what the base carries
 	of      *portion // all live files
+	follows bool     // the table is at the version before, and goes on
 
-	mu      sync.Mutex
-	waiting []deltalog.Staged
+	mu       sync.Mutex
+	waiting  []deltalog.Staged
+	inTheWay []deltalog.Staged // with follows: of batches in which something was in the way of a file; Apply settles that
 }
 
 // placeBatch is how many files are published at once.
@@ -345,7 +379,13 @@ func (p *placer) place(ctx context.Context) error {
 	if len(p.waiting) == 0 {
 		return nil
 	}
+	if p.follows {
+		p.own.s.recordPlaced(p.waiting)
+	}
 	err := p.table.Place(ctx, p.waiting, p.own.s.relaxed())
+	if p.follows && errors.Is(err, deltalog.ErrConflict) {
+		p.inTheWay, err = append(p.inTheWay, p.waiting...), nil
+	}
 	p.waiting = nil
 	return err
 }

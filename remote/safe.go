@@ -14,7 +14,8 @@ import (
 // no version above it needs may be vacuumed, and the log up to it cleaned up,
 // without a later push missing them: ask before either. It goes by the keys that
 // the store has now, of bundles, packs, and the bases to begin with, whatever the
-// head says, and so lists the store; what is in these objects Verify tells. It wraps
+// head says, and so lists the store; what is in these objects, and parts and bases that a
+// version has its files in, Verify tells. It wraps
 // ErrEmptyStore if nothing was pushed yet, ErrDiverged if the store holds another
 // history, ErrGap if the table's log no longer goes back to what the store has, or the
 // store lost what its history begins with; then nothing is safe.

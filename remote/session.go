@@ -35,6 +35,7 @@ type session struct {
 	start     time.Time
 	packs     map[deltalog.Version]object // bundles in packs, as far as a listing told
 	fresh     bool                        // there is no file yet where init works
+	many      *manyFiles                  // the last decision of settleMany
 	endIsSure bool                        // where the store ends is what a listing says
 	lenient   bool                        // a bundle that cannot be read leads nowhere; Verify tells of it
 
@@ -142,6 +143,16 @@ func (s *session) recordBase(b bundle.Base) {
 	}
 	s.report.Versions++
 	s.report.Last = max(s.report.Last, version)
+}
+
+// recordPlaced counts files of a version that its base lists.
+func (s *session) recordPlaced(files []deltalog.Staged) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Files += len(files)
+	for _, f := range files {
+		s.report.Bytes += f.Size
+	}
 }
 
 // relaxed reports whether replicas need not survive a power cut.

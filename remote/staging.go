@@ -99,10 +99,10 @@ func (st *staging) change(v bundle.Version, files []bundle.File) (deltalog.Chang
 // scanned.
 const smallCommit = 1 << 20
 
-// putCommit stages a commit file and reads it on the way.
-func (st *staging) putCommit(ctx context.Context, m bundle.Member, r io.Reader) (*deltalog.Commit, error) {
+// putCommit stages a commit file and reads it on the way, listing up to most of its files.
+func (st *staging) putCommit(ctx context.Context, m bundle.Member, r io.Reader, most int) (*deltalog.Commit, error) {
 	if m.Size > smallCommit {
-		return st.streamCommit(ctx, m, r)
+		return st.streamCommit(ctx, m, r, most)
 	}
 	raw := make([]byte, m.Size)
 	if _, err := io.ReadFull(r, raw); err != nil {
@@ -111,11 +111,11 @@ func (st *staging) putCommit(ctx context.Context, m bundle.Member, r io.Reader) 
 	if err := st.put(ctx, m, bytes.NewReader(raw)); err != nil {
 		return nil, err
 	}
-	return deltalog.ScanCommit(bytes.NewReader(raw))
+	return deltalog.ScanCommitUpTo(bytes.NewReader(raw), most)
 }
 
 // streamCommit does that for one of any size.
-func (st *staging) streamCommit(ctx context.Context, m bundle.Member, r io.Reader) (*deltalog.Commit, error) {
+func (st *staging) streamCommit(ctx context.Context, m bundle.Member, r io.Reader, most int) (*deltalog.Commit, error) {
 	pr, pw := io.Pipe()
 	staged := make(chan error, 1)
 	go func() {
@@ -123,7 +123,7 @@ func (st *staging) streamCommit(ctx context.Context, m bundle.Member, r io.Reade
 		pr.CloseWithError(err) // a stage that gave up must not block the scan
 		staged <- err
 	}()
-	c, err := deltalog.ScanCommit(io.TeeReader(r, pw))
+	c, err := deltalog.ScanCommitUpTo(io.TeeReader(r, pw), most)
 	pw.CloseWithError(err)
 	if serr := <-staged; err == nil {
 		err = serr

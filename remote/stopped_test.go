@@ -208,6 +208,22 @@ func TestPullAcrossAGapWhoseBaseWasPruned(t *testing.T) {
 	requireSpan(t, dir, 9, 9)
 }
 
+// The base beside a gap is lost, and no floor above it has another: that is damage.
+func TestPullAcrossAGapWhoseBaseIsLost(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(5, 3, 300)
+	source.mustPush(store)
+	dir := restored(t, store)
+	source.churn(3, 3, 300)
+	source.cleanUp(5)
+	source.mustPush(store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), baseOf(5)))
+	err := pullIn(t, dir, store, remote.Options{AcrossGap: true})
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, baseOf(5))
+	requireSpan(t, dir, 0, 4)
+}
+
 // A full init is stopped, then retention takes the versions that it had.
 func TestInitCutOffThenPruned(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()

@@ -114,6 +114,15 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 			}
 		}
 	}
+	if a, b := ours.Versions[0], theirs.Versions[0]; a.FilesInBase != b.FilesInBase && b.Gap == nil {
+		listing := b
+		if b.FilesInBase {
+			listing = a
+		}
+		if err := s.settleMixed(ctx, listing, b.FilesInBase); err != nil {
+			return 0, err
+		}
+	}
 	p.present = both
 	s.progress(0, both, 0)
 	return p.first() + deltalog.Version(both) - 1, nil
@@ -131,6 +140,9 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 	}
 	if a, b := ours.Previous, theirs.Previous; a != nil && b != nil && *a != *b {
 		return diverged(v-1, *a, *b)
+	}
+	if theirs.FilesInBase { // see settleMixed
+		return nil
 	}
 	if theirs.Gap != nil && ours.Gap == nil { // of a pusher with a shorter log: the base beside it has the files
 		return nil

@@ -121,7 +121,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), below: below{bundles: map[deltalog.Version]bool{}}, parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), below: below{bundles: map[deltalog.Version]bool{}}, parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}, absent: map[deltalog.Version][]string{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -140,12 +140,13 @@ type verifier struct {
 	state     *verifyState    // nil: none is kept
 
 	chain     chain
-	carried   int64           // bytes of the files that bundles have
-	damaged   map[string]bool // what cannot be read, by the key that a bundle has alone
-	below     below           // what is needed of what lies below the history
-	parts     map[string]bool // keys of those that were looked at
-	baseParts map[string]bool // keys of those that bases refer to
-	table     *tableCheck     // nil: there is no table
+	carried   int64                         // bytes of the files that bundles have
+	damaged   map[string]bool               // what cannot be read, by the key that a bundle has alone
+	absent    map[deltalog.Version][]string // what bases say is absent
+	below     below                         // what is needed of what lies below the history
+	parts     map[string]bool               // keys of those that were looked at
+	baseParts map[string]bool               // keys of those that bases refer to
+	table     *tableCheck                   // nil: there is no table
 }
 
 func (v *verifier) run(ctx context.Context) error {
@@ -289,6 +290,9 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 		v.done.Resumed++
 	}
 	for _, ver := range b.manifest.Versions {
+		if err := v.lookAtBrought(ctx, ver); err != nil {
+			return err
+		}
 		v.done.Versions++
 		v.done.Files++
 		v.done.Bytes += ver.Commit.Size
@@ -306,9 +310,11 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 				return err
 			}
 		}
+		if n := deltalog.Version(ver.Version); ver.FilesInBase || ver.Gap != nil {
+			v.found.absent(n, baseKey(n), v.absent[n])
+		}
+		v.found.absent(deltalog.Version(ver.Version), b.Key, ver.Absent)
 		for _, path := range ver.Absent {
-			at := deltalog.Version(ver.Version)
-			v.found.add(Finding{Kind: FindingAbsent, Version: &at, Key: b.Key, Path: path, Detail: "gone at the source before it was pushed"})
 			if err := v.note(path, fileNote{Is: isAbsent, Version: ver.Version}); err != nil {
 				return err
 			}
@@ -343,11 +349,15 @@ func (v *verifier) lookAtBundle(ctx context.Context, o object) looked {
 			return b
 		}
 	}
-	return v.readBundle(ctx, o)
+	if b = v.readBundle(ctx, o, v.maxListed); errors.Is(b.err, errOmitted) {
+		return v.readBundle(ctx, o, 0)
+	}
+	return b
 }
 
-// readBundle reads a bundle to its end, which checks every digest, and its commits.
-func (v *verifier) readBundle(ctx context.Context, o object) looked {
+// readBundle reads a bundle to its end, which checks every digest, and its commits, of whose
+// files it lists up to most.
+func (v *verifier) readBundle(ctx context.Context, o object, most int) looked {
 	b := looked{object: o, read: true}
 	commits := map[int64]*deltalog.Commit{}
 	b.manifest, b.err = v.decode(ctx, o, v.portion(o.Size), func(_ context.Context, m bundle.Member, r io.Reader) error {
@@ -357,7 +367,7 @@ func (v *verifier) readBundle(ctx context.Context, o object) looked {
 			_, err := io.Copy(io.Discard, r)
 			return err
 		}
-		c, err := deltalog.ScanCommit(r)
+		c, err := deltalog.ScanCommitUpTo(r, most)
 		commits[int64(n)] = c
 		return err
 	})
@@ -367,6 +377,10 @@ func (v *verifier) readBundle(ctx context.Context, o object) looked {
 			break
 		}
 		c := commits[ver.Version]
+		if c.Omitted && !ver.FilesInBase && (ver.Gap == nil || len(ver.Files) > 0) {
+			b.err = errOmitted
+			break
+		}
 		b.err = at(o.version, o.Key, errors.Join(checkProtocol(c), checkNamed(ver, c)))
 		for _, f := range ver.Files {
 			carried[f.Path] = true

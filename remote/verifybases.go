@@ -117,6 +117,49 @@ func (v *verifier) compareBase(ctx context.Context, o object, b wholeBase) (err 
 	return nil
 }
 
+// lookAtBrought makes sure that the base of a version which leaves the list of its files to that
+// is there, and with Data, reading it once more, that it lists what the version brings.
+func (v *verifier) lookAtBrought(ctx context.Context, ver bundle.Version) (err error) {
+	n := deltalog.Version(ver.Version)
+	key := baseKey(n)
+	switch {
+	case !ver.FilesInBase:
+		return nil
+	case !v.chain.hasBase(n):
+		if n >= v.chain.start || v.below.promises(n) {
+			v.found.version(FindingMissing, n, key, "it lists the files of that version")
+		}
+		return nil
+	case !v.want.Data || v.damaged[key]:
+		return nil
+	}
+	kept, err := newKeptBase()
+	if err != nil {
+		return err
+	}
+	brought, listed := v.sorter(), v.sorter()
+	defer func() { err = errors.Join(err, kept.close(), brought.Close(), listed.Close()) }()
+	b, err := v.readBase(ctx, object{version: n, Info: storage.Info{Key: key}}, kept.put(n, discarded))
+	if err != nil {
+		return at(n, key, err)
+	}
+	for _, err := range kept.entries(listed) {
+		if err != nil {
+			return at(n, key, err)
+		}
+	}
+	if _, err := kept.addBrought(brought, b, v.opts.Memory/8); err != nil {
+		return at(n, key, err)
+	}
+	for path, err := range without(brought, listed) {
+		if err != nil {
+			return err
+		}
+		v.found.add(Finding{Kind: FindingDamaged, Version: &n, Key: key, Path: path, Detail: "the version brings it, the index lacks it"})
+	}
+	return nil
+}
+
 // noteCarried notes what a base carries.
 func (v *verifier) noteCarried(b bundle.Base) error {
 	for _, f := range b.Files {
@@ -132,6 +175,7 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 	if err := v.noteCarried(b); err != nil {
 		return err
 	}
+	v.absent[deltalog.Version(b.Version)] = b.Absent
 	for _, path := range b.Absent {
 		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
 			return err

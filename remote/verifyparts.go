@@ -63,8 +63,8 @@ type basePart struct {
 	err  error
 }
 
-// lookAtBaseParts looks at the parts that bases refer to and no bundle names, two at
-// once, and notes what they carry.
+// lookAtBaseParts looks at the parts that bases refer to and no bundle names, and
+// notes what they carry.
 func (v *verifier) lookAtBaseParts(ctx context.Context, listed []object) error {
 	sizes := map[string]int64{}
 	for _, o := range listed {
@@ -83,7 +83,7 @@ func (v *verifier) lookAtBaseParts(ctx context.Context, listed []object) error {
 		}
 		parts = append(parts, basePart{object: partAt(of, bundle.PartRef{Name: name, Size: size}), name: name})
 	}
-	return inOrder(ctx, 2, parts, v.lookAtBasePart, v.takeBasePart) // each has up to 20,000 names
+	return inOrder(ctx, partPeeksAhead, parts, v.lookAtBasePart, v.takeBasePart)
 }
 
 func (v *verifier) lookAtBasePart(ctx context.Context, p basePart) basePart {

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Restores a Delta table from a sluice store in a folder: reader.py STORE TABLE [VERSION]
 
-Written from FORMAT.md and nothing else, to show that it suffices. It is not made for large
-tables: a bundle is held in memory. Needs Python 3.11 and the program zstd."""
+Written from FORMAT.md and nothing else, to show that it suffices. It holds a bundle in memory. Needs Python 3.11 and the program zstd."""
 import datetime, functools, hashlib, io, json, os, pathlib, re, shutil, subprocess, sys, tarfile, unicodedata
 
 def require(true, text):
@@ -25,8 +24,7 @@ def check_path(f):
         require(re.fullmatch(is_one, path, re.ASCII), f"not a checkpoint's path: {path!r}")
         return f
     parts = path.split("/")
-    require(0 < len(path.encode()) <= 4096 and not re.search(r"[\0\\]", path) and not re.match("[A-Za-z]:", path), f"path {path!r}")
-    require(all(p not in ("", ".", "..") and len(p.encode()) <= 255 for p in parts), f"path {path!r}")
+    require(0 < len(path.encode()) <= 4096 and not re.search(r"[\0\\]|^[A-Za-z]:", path) and all(p not in ("", ".", "..") and len(p.encode()) <= 255 for p in parts), f"path {path!r}")
     plain = "".join(c for c in parts[0] if unicodedata.category(c) != "Cf").split(":")[0].rstrip(". ").casefold()
     require(plain not in ("_delta_log", ".sluice"), f"path {path!r}")
     return f
@@ -52,8 +50,8 @@ def bundle_files(doc):
 class Store:
     def __init__(self, folder):
         self.folder, self.bundles, self.floor = folder, {}, None
-        self.identity = parse(self.get("sluice.json"))
-        require("encryption" not in self.identity, "the store is encrypted")
+        self.first = (identity := parse(self.get("sluice.json")))["first_version"]
+        require("encryption" not in identity, "the store is encrypted")
         for name in os.listdir(os.path.join(folder, "backups")):
             if (version := re.fullmatch(r"version-(\d{6}|[1-9]\d{6,})", name)) and pathlib.Path(folder, "backups", name, "bundle.tar.zst").exists():
                 self.bundles[int(version[1])] = (f"backups/{name}/bundle.tar.zst",)
@@ -78,8 +76,7 @@ class Store:
     def part(self, version, name):
         part = f"version-{version:06}/part-{name}"
         contents, doc = unpack(self.get(f"backups/{part}.tar.zst"), f".sluice/{part}.json", lambda doc: [*map(check_path, doc["files"])])
-        lines = (f"{f['size']} {f['sha256']} {f['path']}\0" for f in doc["files"])
-        require(hashlib.sha256("".join(lines).encode()).hexdigest()[:32] == name, f"part {name} has another name")
+        require(hashlib.sha256("".join(f"{f['size']} {f['sha256']} {f['path']}\0" for f in doc["files"]).encode()).hexdigest()[:32] == name, f"part {name} has another name")
         return contents
 
     @functools.lru_cache(2)
@@ -110,32 +107,35 @@ def put(path, content, time=None):
         date, fraction = re.fullmatch(r"([^.Z]+)(?:\.(\d+))?Z", time).groups()
         os.utime(path, ns=(int(datetime.datetime.fromisoformat(date + "+00:00").timestamp()) * 10**9 + int((fraction or "").ljust(9, "0")),) * 2)
 
-def put_base(store, version):
-    """Rebuilds the table at a base; returns the digest of its commit."""
-    for name in os.listdir():
-        shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
+def put_listed(store, version):
+    """Writes the files that the index of a base lists; returns what the base holds."""
     contents, base = store.base(version)
     for f in (parse(line, (None, 1)) for line in contents[base["index"]["path"]].splitlines()):
         has = store.part(f["version"], f["part"]) if "part" in f else (store.base if f.get("in_base") else store.bundle)(f["version"])[0]
         put(check_path(f)["path"], checked(f, has[f["path"]]))
-    for f in base["checkpoint"]:
-        put(f["path"], contents[f["path"]])
-    put(f"_delta_log/{version:020}.json", contents[base["commit"]["path"]], base["modified"])
-    return base["commit"]["sha256"]
+    return contents, base
+
+def put_base(store, version):
+    """Rebuilds the table at a base; returns its version, the digest of its commit, and the version after."""
+    for name in os.listdir():
+        shutil.rmtree(name) if os.path.isdir(name) else os.remove(name)
+    contents, base = put_listed(store, version)
+    for f in [*base["checkpoint"], base["commit"]]:
+        put(f["path"], contents[f["path"]], base["modified"])
+    return version, base["commit"]["sha256"], version + 1
 
 def restore(store, target):
     """Rebuilds the table in the current folder; returns its first and its last version."""
-    begins, digest, version = store.identity["first_version"], None, store.identity["first_version"]
-    if store.floor is not None:
-        begins, digest, version = store.floor, put_base(store, store.floor), store.floor + 1
+    begins, digest, version = (store.first, None, store.first) if store.floor is None else put_base(store, store.floor)
     while version <= target:
         contents, versions = store.find(version, digest)
         if not versions:
             if (begins_anew := store.restart(version)) is None or begins_anew > target:
                 break
-            begins, digest, version = begins_anew, put_base(store, begins_anew), begins_anew + 1
+            begins, digest, version = put_base(store, begins_anew)
         for v in (v for v in versions if v["version"] <= target):
             require((v["version"], v.get("previous")) == (version, digest), f"version {version} does not follow")
+            require(not v.get("files_in_base") or put_listed(store, version)[1]["commit"]["sha256"] == v["commit"]["sha256"], f"base {version}: another commit")  # M11
             for f in [*v["files"], v["commit"]]:
                 if f.get("kind") != "checkpoint" or not os.path.exists(f["path"]):  # section 3: a name that is taken stays
                     put(f["path"], contents[f["path"]], v["modified"] if f is v["commit"] else None)

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestWriters(t *testing.T) {
 	l := engines(t)
 	names := labs[[]string](t, l, "scenarios", map[string]any{"prefix": ""})
 	for _, name := range names {
-		if name != "mixed" && name != "many" && name != "duckdb" {
+		if !slices.Contains([]string{"mixed", "many", "wide", "duckdb"}, name) {
 			t.Run(name, func(t *testing.T) { newTrial(t, name, folder(t)).run() })
 		}
 	}
@@ -102,4 +103,27 @@ func TestManyVersions(t *testing.T) {
 		requireSameCommits(t, x.source, out)
 		require.Positive(t, x.requireSame(out, func(q question) bool { return q.engine == "deltalake" }))
 	})
+}
+
+// TestFilesInBase takes a table through a folder two of whose commits name more files than a
+// manifest lists: one adds 41,000, another removes them.
+func TestFilesInBase(t *testing.T) {
+	x := newTrial(t, "wide", folder(t))
+	x.begin()
+	for x.step() != "" {
+		first := x.last + 1
+		x.findLast()
+		x.remember(reads("deltalake", first, x.last))
+		x.push()
+		x.pull()
+	}
+	require.Equal(t, 3, x.last)
+	for _, v := range []string{"000000", "000002"} {
+		require.FileExists(t, filepath.Join(strings.TrimPrefix(x.store.url, "file://"), "backups", "version-"+v, "base.tar.zst"))
+	}
+	for _, engine := range x.lab.Engines {
+		x.remember(reads(engine, x.last, x.last))
+	}
+	x.requireFull()
+	require.EqualValues(t, 2, x.live("live"))
 }

@@ -5,9 +5,11 @@ may have committed, and LOSS before one that takes away files or commits which
 only a copy has afterwards.
 """
 import itertools
+import os
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Field, Transaction, write_deltalake
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, convert_to_deltalake, write_deltalake
 from deltalake.schema import PrimitiveType
 
 LOSS = "before it is lost"
@@ -97,6 +99,23 @@ def many(path: str):
             yield "append"
 
 
+def wide(path: str):
+    """Commits of more files than a manifest lists: a directory that becomes a table, and
+    what compacts it."""
+    for i in range(41_000):
+        folder = f"{path}/day={i // 100}"
+        os.makedirs(folder, exist_ok=True)
+        pq.write_table(pa.table({"id": pa.array([i], pa.int64())}), f"{folder}/{i}.parquet", compression="NONE")
+    convert_to_deltalake(path, partition_by=Schema([Field("day", PrimitiveType("integer"))]), partition_strategy="hive")
+    yield "convert"
+    DeltaTable(path).delete("id % 5000 = 7")
+    yield "delete"
+    DeltaTable(path).optimize.compact()
+    yield "compact"
+    DeltaTable(path).delete("id % 5000 = 8")
+    yield "delete again"
+
+
 def maintenance(path: str):
     """Round after round of new files, which the next step takes away."""
     for i in itertools.count():
@@ -107,4 +126,4 @@ def maintenance(path: str):
         yield
 
 
-SCENARIOS = {"mixed": mixed, "many": many}
+SCENARIOS = {"mixed": mixed, "many": many, "wide": wide}
