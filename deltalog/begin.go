@@ -37,9 +37,10 @@ func sidecars(checkpoint []Staged) []Staged {
 
 // Place publishes data files before the commit that names them. They are
 // durable on return, unless relaxed, as in Batch. It is for the many files of a
-// version that a replica begins with: no version names them yet, so readers do
-// not see them. Errors are those of Apply; a file of other bytes that is in the
-// way wraps ErrConflict.
+// version that a replica begins with, or of one that brings too many for a Change: no
+// version names them yet, so readers do not see them. Errors are those of Apply; a file
+// of other bytes that is in the way wraps ErrConflict, and nothing is replaced. Apply
+// takes all files of such a call still, and replaces what it may.
 func (d *Dir) Place(ctx context.Context, files []Staged, relaxed bool) error {
 	for _, f := range files {
 		if err := errors.Join(checkPath(f.Path), f.check()); err != nil {

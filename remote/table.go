@@ -81,9 +81,10 @@ type LogApplier interface {
 	// version or one of the files is there already with other content; the same
 	// content is success. All is durable on return, unless Batch.Relaxed.
 	Apply(ctx context.Context, b deltalog.Batch) (applied int, err error)
-	// Place publishes staged data files before the commit that names them, for a
-	// replica that begins there. They are durable on return, unless relaxed. Wraps
-	// deltalog.ErrConflict if one is there with other content.
+	// Place publishes staged data files before the commit that names them: where a
+	// replica begins, and where they are too many for a Change. They are durable on
+	// return, unless relaxed. Wraps deltalog.ErrConflict if one is there with other
+	// content; the files of such a call may be handed to Apply all the same.
 	Place(ctx context.Context, files []deltalog.Staged, relaxed bool) error
 	// Discard removes whatever was staged and not used, also by processes that
 	// are gone, but not what others have staged who are at work. Nothing may be
