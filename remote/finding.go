@@ -101,11 +101,9 @@ func (c *findings) version(kind FindingKind, v deltalog.Version, key, format str
 	c.add(Finding{Kind: kind, Version: &v, Key: key, Detail: fmt.Sprintf(format, args...)})
 }
 
-// absent adds what is recorded as absent by version v in an object.
-func (c *findings) absent(v deltalog.Version, key string, paths []string) {
-	for _, path := range paths {
-		c.add(Finding{Kind: FindingAbsent, Version: &v, Key: key, Path: path, Detail: "gone at the source before it was pushed"})
-	}
+// absent adds a file that an object records as absent for version v.
+func (c *findings) absent(v deltalog.Version, key, path string) {
+	c.add(Finding{Kind: FindingAbsent, Version: &v, Key: key, Path: path, Detail: "gone at the source before it was pushed"})
 }
 
 // damage tells whether err says something of an object, not of the way to it, and

@@ -188,15 +188,22 @@ func TestJumpCutOffThenPruned(t *testing.T) {
 	requireVersion(t, source, dir, 11)
 }
 
-// Retention took the base after a gap and kept the bundle that records it, a run with live files.
-func TestPullAcrossAGapWhoseBaseWasPruned(t *testing.T) {
-	source, store := newPond(t), storage.NewMemory()
+// belowAGap is a replica at version 4 and a store that goes on with a base of version 5, of which
+// nothing proves that it follows.
+func belowAGap(t *testing.T) (source *pond, store storage.Store, dir string) {
+	source, store = newPond(t), storage.NewMemory()
 	source.churn(5, 3, 300)
 	source.mustPush(store)
-	dir := restored(t, store)
+	dir = restored(t, store)
 	source.churn(3, 3, 300)
 	source.cleanUp(5)
 	source.mustPush(store)
+	return source, store, dir
+}
+
+// Retention took the base after a gap and kept the bundle that records it, a run with live files.
+func TestPullAcrossAGapWhoseBaseWasPruned(t *testing.T) {
+	source, store, dir := belowAGap(t)
 	source.churn(2, 3, 300)
 	source.pushSingly(store)
 	source.base(store)
@@ -210,13 +217,7 @@ func TestPullAcrossAGapWhoseBaseWasPruned(t *testing.T) {
 
 // The base beside a gap is lost, and no floor above it has another: that is damage.
 func TestPullAcrossAGapWhoseBaseIsLost(t *testing.T) {
-	source, store := newPond(t), storage.NewMemory()
-	source.churn(5, 3, 300)
-	source.mustPush(store)
-	dir := restored(t, store)
-	source.churn(3, 3, 300)
-	source.cleanUp(5)
-	source.mustPush(store)
+	_, store, dir := belowAGap(t)
 	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), baseOf(5)))
 	err := pullIn(t, dir, store, remote.Options{AcrossGap: true})
 	require.ErrorIs(t, err, remote.ErrCorrupt)

@@ -121,7 +121,7 @@ func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verificati
 // verify is Verify; tableData: the table's files are read, too, and not only compared
 // by size.
 func (s *session) verify(ctx context.Context, opts VerifyOptions, tableData bool) (Verification, error) {
-	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), below: below{bundles: map[deltalog.Version]bool{}}, parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}, absent: map[deltalog.Version][]string{}}
+	v := &verifier{session: s, want: opts, tableData: tableData, files: extsort.New(s.opts.Memory/4, ""), below: below{bundles: map[deltalog.Version]bool{}}, parts: map[string]bool{}, baseParts: map[string]bool{}, damaged: map[string]bool{}, inBase: map[deltalog.Version]bool{}}
 	err := errors.Join(v.run(ctx), v.files.Close())
 	v.done.Findings, v.done.Omitted, v.done.problems = v.found.list, v.found.omitted, v.found.problems
 	report := s.finish()
@@ -140,13 +140,13 @@ type verifier struct {
 	state     *verifyState    // nil: none is kept
 
 	chain     chain
-	carried   int64                         // bytes of the files that bundles have
-	damaged   map[string]bool               // what cannot be read, by the key that a bundle has alone
-	absent    map[deltalog.Version][]string // what bases say is absent
-	below     below                         // what is needed of what lies below the history
-	parts     map[string]bool               // keys of those that were looked at
-	baseParts map[string]bool               // keys of those that bases refer to
-	table     *tableCheck                   // nil: there is no table
+	carried   int64                     // bytes of the files that bundles have
+	damaged   map[string]bool           // what cannot be read, by the key that a bundle has alone
+	inBase    map[deltalog.Version]bool // whose files, and what is absent of them, bases tell
+	below     below                     // what is needed of what lies below the history
+	parts     map[string]bool           // keys of those that were looked at
+	baseParts map[string]bool           // keys of those that bases refer to
+	table     *tableCheck               // nil: there is no table
 }
 
 func (v *verifier) run(ctx context.Context) error {
@@ -310,11 +310,12 @@ func (v *verifier) take(ctx context.Context, b looked) error {
 				return err
 			}
 		}
-		if n := deltalog.Version(ver.Version); ver.FilesInBase || ver.Gap != nil {
-			v.found.absent(n, baseKey(n), v.absent[n])
+		n := deltalog.Version(ver.Version)
+		if ver.FilesInBase || ver.Gap != nil {
+			v.inBase[n] = true
 		}
-		v.found.absent(deltalog.Version(ver.Version), b.Key, ver.Absent)
 		for _, path := range ver.Absent {
+			v.found.absent(n, b.Key, path)
 			if err := v.note(path, fileNote{Is: isAbsent, Version: ver.Version}); err != nil {
 				return err
 			}

@@ -456,3 +456,27 @@ func TestVerifyOfDamageWithoutAHead(t *testing.T) {
 		require.Equal(t, 2, damaged())
 	}
 }
+
+// Beyond a gap it is the base that says what is absent.
+func TestVerifyTellsOfWhatABaseSaysIsAbsent(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.mustPush(store)
+	source.append("1")
+	v := source.append("2")
+	source.commit(remove("part-00001.parquet"))
+	source.cleanUp(v)
+	require.NoError(t, os.Remove(filepath.Join(source.dir, "part-00001.parquet")))
+	require.Equal(t, 1, source.mustPush(store).Absent)
+	for _, data := range []bool{false, true} {
+		found := verify(t, "", store, remote.VerifyOptions{Data: data})
+		require.NoError(t, found.Err())
+		var absent []string
+		for _, f := range found.Findings {
+			if f.Kind == remote.FindingAbsent {
+				absent = append(absent, f.Key+" "+f.Path)
+			}
+		}
+		require.Equal(t, []string{baseOf(v) + " part-00001.parquet"}, absent)
+	}
+}

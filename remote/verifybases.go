@@ -175,9 +175,8 @@ func (v *verifier) noteBase(b bundle.Base, index *extsort.Sorter, referred map[d
 	if err := v.noteCarried(b); err != nil {
 		return err
 	}
-	v.absent[deltalog.Version(b.Version)] = b.Absent
 	for _, path := range b.Absent {
-		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version}); err != nil {
+		if err := v.note(path, fileNote{Is: isAbsent, Version: b.Version, InBase: true}); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,8 @@ func firstOf(a, b error) error {
 }
 
 // checkReferences makes sure that what a base refers to is where it says, and that
-// what a version needs was brought by an earlier one.
+// what a version needs was brought by an earlier one; and tells what a base says is absent
+// where the bundle leaves that to it.
 func (v *verifier) checkReferences(path string, notes []fileNote) {
 	for _, n := range notes {
 		at := deltalog.Version(n.Version)
@@ -100,6 +101,8 @@ func (v *verifier) checkReferences(path string, notes []fileNote) {
 		case n.Is == isReferred && !v.damaged[n.object()] && !anyNote(notes, n.carries): // of damage it was told
 			key := n.object()
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Key: key, Path: path, Detail: fmt.Sprintf("%s refers to it, but it is not there with sha256 %s", baseKey(at), n.SHA256)})
+		case n.Is == isAbsent && n.InBase && v.inBase[at]: // of others their bundles told
+			v.found.absent(at, baseKey(at), path)
 		case n.Is == isNeeded && !anyNote(notes, n.meets):
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Path: path, Detail: "the commit needs it, and no bundle up to that version has it"})
 		}
