@@ -25,9 +25,10 @@ var commitActions = []string{"add", "remove", "cdc", "metaData", "protocol", "co
 // oneOf returns which of the kinds an action is, an object whose only member
 // says it, and the member's value; "" if it is of none.
 func oneOf(raw []byte, kinds ...string) (kind string, value []byte, err error) {
-	fields := make([]field, len(kinds))
-	for i, name := range kinds {
-		fields[i].name = name
+	var few [16]field // more than anyone asks for
+	fields := few[:0]
+	for _, name := range kinds {
+		fields = append(fields, field{name: name})
 	}
 	if err := pick(raw, fields); err != nil {
 		return "", nil, err

@@ -28,15 +28,20 @@ func TestCheckpointOfLZ4(t *testing.T) {
 		for _, codec := range codecs {
 			var b bytes.Buffer
 			w := parquet.NewWriter(&b, schema, parquet.Compression(parquet.LookupCompressionCodec(codec)),
-				parquet.DataPageVersion(version), parquet.PageBufferSize(20_000), parquet.MaxRowsPerRowGroup(4_000))
-			s := shredder{columns: make([][]parquet.Value, 2)}
-			for _, n := range want {
+				parquet.DataPageVersion(version), parquet.PageBufferSize(20_000))
+			s := newShredder(places)
+			for i, n := range want {
 				action, err := json.Marshal(map[string]any{"appId": strings.Repeat("x", int(n%30)), "version": n})
 				require.NoError(t, err)
-				row, err := s.row(nil, places, "txn", action)
-				require.NoError(t, err)
-				_, err = w.WriteRows([]parquet.Row{row})
-				require.NoError(t, err)
+				require.NoError(t, s.row("txn", action))
+				for i, column := range w.ColumnWriters() {
+					_, err = column.WriteRowValues(s.columns[i])
+					require.NoError(t, err)
+				}
+				s.reset()
+				if i%4_000 == 3_999 {
+					require.NoError(t, w.Flush())
+				}
 			}
 			require.NoError(t, w.Close())
 			var got []int64

@@ -1,7 +1,6 @@
 package deltalog
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -47,34 +46,71 @@ func placeIn(schema *parquet.Schema, columns []column, def int, above ...string)
 	return places
 }
 
-// shredder turns the JSON of an action into the values of a row.
+// shredder turns the JSON of actions into the values of the leaf columns. The values of
+// texts lie in the JSON where they can.
 type shredder struct {
-	columns [][]parquet.Value // of the current row, by leaf column
+	places  []place
+	columns [][]parquet.Value // by leaf
+	rows    int
+	filled  []int // by place: rows that its columns have
+	nulls   []parquet.Value
+	entries []field // of a map, while it is taken in
+}
+
+func newShredder(places []place) *shredder {
+	leaves := 0
+	for _, p := range places {
+		leaves += len(p.leaves)
+	}
+	return &shredder{places: places, columns: make([][]parquet.Value, leaves), filled: make([]int, len(places))}
+}
+
+func (s *shredder) reset() {
+	for i := range s.columns {
+		s.columns[i] = s.columns[i][:0]
+	}
+	clear(s.filled)
+	s.rows = 0
 }
 
 func (s *shredder) put(leaf int, v parquet.Value, repetition, definition int) {
 	s.columns[leaf] = append(s.columns[leaf], v.Level(repetition, definition, leaf))
 }
 
-// row appends the row that is one action of the kind.
-func (s *shredder) row(row parquet.Row, places []place, kind string, value []byte) (parquet.Row, error) {
-	for i := range s.columns {
-		s.columns[i] = s.columns[i][:0]
-	}
-	for i := range places {
-		p := &places[i]
+// row takes in one action. After an error the columns are of no use.
+func (s *shredder) row(kind string, value []byte) error {
+	for i := range s.places {
+		p := &s.places[i]
 		if p.name != kind {
-			s.null(p, 0)
 			continue
 		}
+		s.fill(i)
 		if err := s.value(p, value); err != nil {
-			return nil, fmt.Errorf("%s: %w", kind, err)
+			return fmt.Errorf("%s: %w", kind, err)
 		}
+		s.filled[i]++
 	}
-	for _, values := range s.columns {
-		row = append(row, values...)
+	s.rows++
+	return nil
+}
+
+// settle must be called behind the last row.
+func (s *shredder) settle() {
+	for i := range s.places {
+		s.fill(i)
 	}
-	return row, nil
+}
+
+// fill says that the rows so far are of other places.
+func (s *shredder) fill(i int) {
+	n := s.rows - s.filled[i]
+	for len(s.nulls) < n {
+		s.nulls = append(s.nulls, parquet.NullValue())
+	}
+	for _, leaf := range s.places[i].leaves {
+		s.columns[leaf] = append(s.columns[leaf], s.nulls[:n]...)
+	}
+	s.filled[i] = s.rows
 }
 
 // null says that p, whose parent has the definition level def, is not there.
@@ -118,9 +154,10 @@ func (s *shredder) value(p *place, value []byte) error {
 }
 
 func (s *shredder) group(p *place, value []byte) error {
-	fields := make([]field, len(p.kids))
-	for i, kid := range p.kids {
-		fields[i].name = kid.name
+	var few [16]field // more than any action has
+	fields := few[:0]
+	for i := range p.kids {
+		fields = append(fields, field{name: p.kids[i].name})
 	}
 	if err := pick(value, fields); err != nil {
 		return err
@@ -145,8 +182,8 @@ func scalar(is shape, value []byte) (parquet.Value, error) {
 		b, err := strconv.ParseBool(string(value))
 		return parquet.BooleanValue(b), corrupt(err)
 	}
-	b, err := text(value)
-	return parquet.ByteArrayValue([]byte(b)), err
+	b, err := textBytes(value)
+	return parquet.ByteArrayValue(b), err
 }
 
 func corrupt(err error) error {
@@ -180,14 +217,15 @@ func (s *shredder) textMap(p *place, value []byte) error {
 	if value[0] != '{' {
 		return fmt.Errorf("%w: %.40s is not a JSON object", ErrCorrupt, value)
 	}
-	var entries []field
-	err := eachMember(value, func(name string, value []byte) error {
-		entries = append(entries, field{name, value})
+	entries := s.entries[:0]
+	err := eachMember(value, func(name, value []byte) error {
+		entries = append(entries, field{string(name), value})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	s.entries = entries
 	slices.SortFunc(entries, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	key, val := p.leaves[0], p.leaves[1]
 	if len(entries) == 0 {
@@ -207,12 +245,11 @@ func (s *shredder) textMap(p *place, value []byte) error {
 	return nil
 }
 
-// plainText takes a bare number or boolean as text, as engines do. It returns a
-// copy, because rows are written later.
+// plainText takes a bare number or boolean as text, as engines do.
 func plainText(value []byte) []byte {
-	s, err := text(value)
+	s, err := textBytes(value)
 	if err != nil {
-		return bytes.Clone(value)
+		return value
 	}
-	return []byte(s)
+	return s
 }

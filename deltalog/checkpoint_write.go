@@ -1,11 +1,15 @@
 package deltalog
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/pondworks/sluice/internal/inorder"
 )
 
 // CheckpointInfo says what a checkpoint holds that was written.
@@ -22,9 +26,6 @@ const (
 	groupRows  = 50_000
 	groupBytes = 8 << 20 // of JSON
 )
-
-// rowBatch is how many rows are handed to the parquet writer at once.
-const rowBatch = 64
 
 // WriteCheckpoint writes the state as a classic V1 checkpoint (Delta protocol,
 // "Checkpoints"), in memory bounded by one group of rows. The same state makes
@@ -43,7 +44,7 @@ func (s *Snapshot) WriteCheckpoint(w io.Writer) (CheckpointInfo, error) {
 	out := newCheckpointWriter(w)
 	err := out.state(s)
 	if err == nil {
-		err = out.close()
+		err = out.parquet.Close()
 	}
 	if err != nil {
 		return CheckpointInfo{}, fmt.Errorf("checkpoint of version %d: %w", int64(s.Version), err)
@@ -52,116 +53,64 @@ func (s *Snapshot) WriteCheckpoint(w io.Writer) (CheckpointInfo, error) {
 }
 
 type checkpointWriter struct {
-	to       *sized
-	parquet  *parquet.GenericWriter[any]
-	places   []place
-	shredder shredder
-	batch    []parquet.Row
-	pending  int // bytes of JSON in the current group of rows
-	rows     int // in the current group
-	actions  int64
-	adds     int64
+	to      *sized
+	parquet *parquet.GenericWriter[any]
+	chunks  sync.Pool // of *chunk
+	pending int       // bytes of JSON in the current group of rows
+	rows    int       // in the current group
+	actions int64
+	adds    int64
 }
 
 func newCheckpointWriter(w io.Writer) *checkpointWriter {
 	columns := actionColumns()
 	schema := parquet.NewSchema("checkpoint", nodes(columns))
+	places := placeIn(schema, columns, 0)
 	to := &sized{w: w}
 	return &checkpointWriter{
 		to: to,
 		// Version 1 of data pages is what readers of all ages know.
 		parquet: parquet.NewGenericWriter[any](to, schema, parquet.Compression(&parquet.Snappy),
 			parquet.DataPageVersion(1), parquet.DataPageStatistics(false), parquet.CreatedBy("sluice", "1", "")),
-		places:   placeIn(schema, columns, 0),
-		shredder: shredder{columns: make([][]parquet.Value, len(schema.Columns()))},
+		chunks: sync.Pool{New: func() any { return &chunk{shredder: newShredder(places)} }},
 	}
 }
 
+// state walks the state and writes it, while the next rows are made of it.
 func (c *checkpointWriter) state(s *Snapshot) error {
-	protocol, err := s.Protocol.json()
-	if err != nil {
-		return err
+	shred := func(_ context.Context, k *chunk) *chunk {
+		k.shred()
+		return k
 	}
-	if err := c.action("protocol", protocol); err != nil {
-		return err
-	}
-	if err := c.action("metaData", s.metadataJSON); err != nil {
-		return err
-	}
-	for r, err := range s.state.all() {
-		if err != nil {
+	for k := range inorder.Seq(context.Background(), chunksAhead, chunksOf(s, &c.chunks), shred) {
+		if k.err != nil {
+			return k.err
+		}
+		if err := c.write(k); err != nil {
 			return err
 		}
-		if err := c.record(r); err != nil {
-			return err
-		}
+		k.reset()
+		c.chunks.Put(k)
 	}
 	return nil
 }
 
-func (c *checkpointWriter) record(r record) error {
-	switch r.key[0] {
-	case kindTxn:
-		return c.action("txn", r.value)
-	case kindDomain:
-		_, ok, err := newDomain(r.value)
-		if err != nil || !ok {
+// write puts a chunk's values into the pages of their columns.
+func (c *checkpointWriter) write(k *chunk) error {
+	for i, column := range c.parquet.ColumnWriters() {
+		if _, err := column.WriteRowValues(k.shredder.columns[i]); err != nil {
 			return err
 		}
-		return c.action("domainMetadata", r.value)
 	}
-	if r.value[0] == fileRemoved {
-		return c.action("remove", r.value[1:])
+	c.actions += int64(k.shredder.rows)
+	c.adds += int64(k.adds)
+	c.rows += k.shredder.rows
+	c.pending += len(k.json)
+	if c.rows < groupRows && c.pending < groupBytes {
+		return nil
 	}
-	add, err := newAdd(r.value[1:])
-	if err != nil {
-		return err
-	}
-	c.adds++
-	if err := c.action("add", add.JSON); err != nil {
-		return fmt.Errorf("%s: %w", add.Path, err)
-	}
-	return nil
-}
-
-// action writes one row.
-func (c *checkpointWriter) action(kind string, value []byte) error {
-	row, err := c.shredder.row(nil, c.places, kind, value)
-	if err != nil {
-		return err
-	}
-	c.batch = append(c.batch, row)
-	c.actions++
-	c.rows++
-	c.pending += len(value)
-	if c.rows >= groupRows || c.pending >= groupBytes {
-		return c.endGroup()
-	}
-	if len(c.batch) == rowBatch {
-		return c.writeBatch()
-	}
-	return nil
-}
-
-func (c *checkpointWriter) writeBatch() error {
-	_, err := c.parquet.WriteRows(c.batch)
-	c.batch = c.batch[:0]
-	return err
-}
-
-func (c *checkpointWriter) endGroup() error {
 	c.rows, c.pending = 0, 0
-	if err := c.writeBatch(); err != nil {
-		return err
-	}
 	return c.parquet.Flush()
-}
-
-func (c *checkpointWriter) close() error {
-	if err := c.writeBatch(); err != nil {
-		return err
-	}
-	return c.parquet.Close()
 }
 
 // json returns the protocol as a checkpoint states it: lists of features are

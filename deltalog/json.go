@@ -153,9 +153,9 @@ func pick(obj []byte, fields []field) error {
 		return fmt.Errorf("%w: %.40s is not a JSON object", ErrCorrupt, obj)
 	}
 	var seen uint64
-	return eachMember(obj, func(name string, value []byte) error {
+	return eachMember(obj, func(name, value []byte) error {
 		for i := range fields {
-			if fields[i].name != name {
+			if fields[i].name != string(name) {
 				continue
 			}
 			if seen&(1<<i) != 0 {
@@ -171,14 +171,14 @@ func pick(obj []byte, fields []field) error {
 }
 
 // eachMember calls f for each member of obj, a valid JSON object.
-func eachMember(obj []byte, f func(name string, value []byte) error) error {
+func eachMember(obj []byte, f func(name, value []byte) error) error {
 	for i := skipSpace(obj, 1); obj[i] != '}'; i = skipSpace(obj, i) {
 		if obj[i] == ',' {
 			i++
 			continue
 		}
 		end := skipString(obj, i)
-		name, err := text(obj[i:end])
+		name, err := textBytes(obj[i:end])
 		if err != nil {
 			return err
 		}
@@ -239,17 +239,23 @@ func skipValue(b []byte, i int) int {
 
 // text returns the value of a JSON string.
 func text(raw []byte) (string, error) {
+	b, err := textBytes(raw)
+	return string(b), err
+}
+
+// textBytes is text without a copy where raw has no escapes.
+func textBytes(raw []byte) ([]byte, error) {
 	if len(raw) == 0 || raw[0] != '"' || !utf8.Valid(raw) {
-		return "", fmt.Errorf("%w: %.40s is not a string in UTF-8", ErrCorrupt, raw)
+		return nil, fmt.Errorf("%w: %.40s is not a string in UTF-8", ErrCorrupt, raw)
 	}
-	if !bytes.Contains(raw, []byte(`\`)) {
-		return string(raw[1 : len(raw)-1]), nil
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], nil
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return s, nil
+	return []byte(s), nil
 }
 
 // pathText returns the value of a JSON string that names a file. encoding/json

@@ -41,12 +41,12 @@ func parseMetadata(value []byte) (*Metadata, error) {
 	if f[1].value[0] != '{' {
 		return nil, fmt.Errorf("%w: configuration is not an object", ErrCorrupt)
 	}
-	return m, eachMember(f[1].value, func(name string, value []byte) error {
+	return m, eachMember(f[1].value, func(name, value []byte) error {
 		v, err := text(value)
 		if err != nil { // a bare number or boolean, which engines take as text
 			v = string(value)
 		}
-		m.Configuration[name] = v
+		m.Configuration[string(name)] = v
 		return nil
 	})
 }

@@ -1,7 +1,6 @@
 package deltalog
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -13,8 +12,12 @@ type Version int64
 const LogDir = "_delta_log"
 
 // String returns the version as 20 digits, as commit files are named, so that
-// text sorts as versions do.
-func (v Version) String() string { return fmt.Sprintf("%020d", int64(v)) }
+// text sorts as versions do. It is called for every file of a log.
+func (v Version) String() string {
+	const zeros = "00000000000000000000"
+	digits := strconv.FormatInt(int64(v), 10)
+	return zeros[len(digits):] + digits
+}
 
 // CommitPath returns the path of the version's commit file relative to the
 // table's root: _delta_log/<20 digits>.json.
