@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -72,50 +71,33 @@ func asReaderAt(f *os.File, info fs.FileInfo, err error) (ReadAtCloser, int64, e
 	return f, info.Size(), nil
 }
 
-// heldLog is the log of a Dir for one operation that reads many of its files: the
-// folders are opened once.
-type heldLog struct{ root, log *atomicfile.Root }
+// heldLog is the log of a Dir for one operation that reads many of its files.
+type heldLog struct{ *atomicfile.Held }
 
 var _ LogFiles = heldLog{}
 
-// hold returns the log, to be released. If its folders cannot be opened, that is
+// hold returns the log, to be released. If its folder cannot be opened, that is
 // left to the calls that follow, whose errors say what for.
 func (d *Dir) hold() (log LogFiles, release func()) {
-	root, err := d.open()
+	folder, err := atomicfile.Hold(d.folder)
 	if err != nil {
 		return dirLog{d}, func() {}
 	}
-	folder, err := root.OpenRoot(LogDir)
-	if err != nil {
-		root.Close() // nothing was done with it
-		return dirLog{d}, func() {}
-	}
-	return heldLog{root, folder}, func() {
-		folder.Close() // read only: nothing can be lost
-		root.Close()
-	}
+	return heldLog{folder}, func() { folder.Release() } // read only: nothing can be lost
 }
 
 func (h heldLog) Names(ctx context.Context, _ Version) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return readNames(h.log, ".")
+	return h.ReadNames(LogDir)
 }
 
-// open opens what is right in the log's folder from there, and from the table's
-// what is not, such as a link that leads to another folder of it.
 func (h heldLog) open(ctx context.Context, name string) (*os.File, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	if path.Dir(name) == LogDir {
-		f, info, err := openRegular(h.log, path.Base(name))
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return f, info, err
-		}
-	}
-	return openRegular(h.root, name)
+	return openRegular(h.Held, name)
 }
 
 func (h heldLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {

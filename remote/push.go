@@ -55,6 +55,9 @@ func (s *session) push(ctx context.Context) error {
 	if pos.unsound != nil {
 		return pos.unsound
 	}
+	if table, ok := s.table.(Holder); ok {
+		defer table.Hold()()
+	}
 	if err := s.begin(ctx, pos); err != nil {
 		return err
 	}

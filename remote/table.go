@@ -37,6 +37,14 @@ type Sizer interface {
 	FileSize(ctx context.Context, path string) (int64, error)
 }
 
+// Holder is the ability of a LogReader to make the reading of many files cheaper. Push
+// uses it.
+type Holder interface {
+	// Hold keeps open what the files are opened from until release, which is
+	// called once.
+	Hold() (release func())
+}
+
 // StateReader is the ability of a LogReader that bases need, and with them the
 // push of a table whose log does not go back to what the store has.
 type StateReader interface {
@@ -102,6 +110,7 @@ var (
 	_ StateReader  = (*deltalog.Dir)(nil)
 	_ Checkpointer = (*deltalog.Dir)(nil)
 	_ Sizer        = (*deltalog.Dir)(nil)
+	_ Holder       = (*deltalog.Dir)(nil)
 )
 
 // noTable is the table of a Replicator that only looks at its store.
