@@ -2,9 +2,7 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -114,14 +112,6 @@ func (s *session) runBeyond(ctx context.Context, l listing, after, upto deltalog
 	return []object{t.found.object}, nil
 }
 
-func addEntry(sorted *extsort.Sorter, e bundle.IndexEntry) error {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	return sorted.Add(e.Path, b)
-}
-
 // addIndex adds what the index of a base lists.
 func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) (b bundle.Base, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
@@ -175,14 +165,6 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 		}
 	}
 	return gap, nil
-}
-
-func decodeEntry(b []byte) (bundle.IndexEntry, error) {
-	var e bundle.IndexEntry
-	if err := json.Unmarshal(b, &e); err != nil {
-		return e, fmt.Errorf("index entry of our own: %w", err)
-	}
-	return e, nil
 }
 
 // putIndex collects the index out of the members of a base.
