@@ -33,19 +33,37 @@ type readCommit struct {
 // eachCommit calls f with the commits from one version to another, in order and one at a
 // time, until it fails.
 func eachCommit(ctx context.Context, log LogFiles, from, to Version, f func(v Version, r io.Reader) error) error {
-	versions := func(yield func(Version) bool) {
-		for v := from; v <= to && yield(v); v++ {
+	several := severalOf(log)
+	firsts := func(yield func(Version) bool) {
+		for v := from; v <= to && yield(v); v += several {
 		}
 	}
-	read := func(ctx context.Context, v Version) readCommit { return readAhead(ctx, log, v) }
-	for c := range inorder.Seq(ctx, commitsAhead, versions, read) {
-		err := c.use(ctx, log, f)
-		aheadBuffers.Put(c.buf)
-		if err != nil {
-			return fmt.Errorf("version %d: %w", int64(c.version), err)
+	read := func(ctx context.Context, first Version) []readCommit {
+		commits := make([]readCommit, min(several, to-first+1))
+		for i := range commits {
+			commits[i] = readAhead(ctx, log, first+Version(i))
+		}
+		return commits
+	}
+	for commits := range inorder.Seq(ctx, commitsAhead, firsts, read) {
+		for _, c := range commits {
+			err := c.use(ctx, log, f)
+			aheadBuffers.Put(c.buf)
+			if err != nil {
+				return fmt.Errorf("version %d: %w", int64(c.version), err)
+			}
 		}
 	}
 	return nil
+}
+
+// severalOf returns how many commits one goroutine reads, one after the other. In a folder
+// that is held open each takes microseconds, and to hand it over as many.
+func severalOf(log LogFiles) Version {
+	if _, local := log.(heldLog); local {
+		return 4
+	}
+	return 1
 }
 
 func readAhead(ctx context.Context, log LogFiles, v Version) readCommit {
