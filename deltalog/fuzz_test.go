@@ -145,3 +145,13 @@ func FuzzHint(f *testing.F) {
 		require.True(t, strings.HasPrefix(h.Version.CommitPath(), LogDir), fmt.Sprint(h))
 	})
 }
+
+// FuzzIsJSON: what is walked through without a look at its bounds is JSON to the library that
+// looks at each byte.
+func FuzzIsJSON(f *testing.F) {
+	f.Add([]byte(begin + addOf("a") + removeOf("b")))
+	for _, s := range []string{`{"a":[1,2,{"b":null}],"c":-1.5e+7,"d":{}}`, `"\ud800\n\/"`, "\"\x00\"", "\"\xff\"", `[1,]`, `{"a":1,}`, ` [] `, `01`, `-`, `1.`, `1e`, `{"a" 1}`, `"\u12"`, `{"a":1}}`, `[[`, `tru`, `{1:2}`, ""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { require.Equal(t, json.Valid(b), isJSON(b)) })
+}
