@@ -80,12 +80,14 @@ func checkElement(path, element string) error {
 // other case (Windows, macOS), trailing dots and spaces and a stream's name
 // after a colon (Windows), invisible characters (HFS+).
 func isReserved(element string) bool {
-	element = strings.Map(func(r rune) rune {
-		if unicode.Is(invisible, r) {
-			return -1
-		}
-		return r
-	}, element)
+	if strings.IndexFunc(element, isBeyondASCII) >= 0 {
+		element = strings.Map(func(r rune) rune {
+			if unicode.Is(invisible, r) {
+				return -1
+			}
+			return r
+		}, element)
+	}
 	element, _, _ = strings.Cut(element, ":")
 	element = strings.TrimRight(element, ". ")
 	return strings.EqualFold(element, logDir) || strings.EqualFold(element, sluiceDir)
@@ -105,6 +107,8 @@ var invisible = &unicode.RangeTable{
 		{0xe0001, 0xe0001, 1}, {0xe0020, 0xe007f, 1},
 	},
 }
+
+func isBeyondASCII(r rune) bool { return r > unicode.MaxASCII }
 
 func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 

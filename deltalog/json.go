@@ -207,12 +207,16 @@ func skipSpace(b []byte, i int) int {
 
 // skipString returns the index behind the string that begins at b[i].
 func skipString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
+	for begin := i + 1; ; {
+		i += 1 + bytes.IndexByte(b[i+1:], '"')
+		escapes := 0
+		for i-escapes > begin && b[i-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 { // else the last one is of the quote
+			return i + 1
 		}
 	}
-	return i + 1
 }
 
 // skipValue returns the index behind the member value that begins at b[i].

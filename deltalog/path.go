@@ -120,12 +120,16 @@ func isReserved(element string) bool {
 // spaces at its end and takes what follows a colon for the name of a stream, HFS+
 // does not see formatting characters.
 func asElsewhere(element string) string {
-	element = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) {
-			return -1
-		}
-		return r
-	}, element)
+	if strings.IndexFunc(element, isBeyondASCII) >= 0 {
+		element = strings.Map(func(r rune) rune {
+			if unicode.Is(unicode.Cf, r) {
+				return -1
+			}
+			return r
+		}, element)
+	}
 	element, _, _ = strings.Cut(element, ":")
 	return strings.TrimRight(element, ". ")
 }
+
+func isBeyondASCII(r rune) bool { return r > unicode.MaxASCII }

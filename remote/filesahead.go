@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"iter"
 	"sync"
 
@@ -30,9 +31,9 @@ type filesAhead struct {
 
 // fileRead is what came of reading a file.
 type fileRead struct {
-	content []byte // all that there is
-	size    int64  // as announced
-	large   bool   // it was left for its turn
+	content *bytes.Buffer // all that there is
+	size    int64         // as announced
+	large   bool          // it was left for its turn
 	err     error
 }
 
@@ -65,7 +66,9 @@ func (a *filesAhead) read(ctx context.Context, path string) (r fileRead) {
 		return fileRead{err: err}
 	}
 	if r.size, r.large = size, size < 0 || size >= a.large; !r.large {
-		r.content, r.err = readUpTo(f, size+1)
+		r.content = contents.Get().(*bytes.Buffer)
+		r.content.Grow(int(size) + 1 + bytes.MinRead)
+		_, r.err = r.content.ReadFrom(io.LimitReader(f, size+1))
 	}
 	if cerr := f.Close(); r.err == nil {
 		r.err = cerr
@@ -73,18 +76,34 @@ func (a *filesAhead) read(ctx context.Context, path string) (r fileRead) {
 	return r
 }
 
-// readUpTo reads n bytes, or all if there are fewer.
-func readUpTo(r io.Reader, n int64) ([]byte, error) {
-	b := bytes.NewBuffer(make([]byte, 0, n+bytes.MinRead))
-	_, err := b.ReadFrom(io.LimitReader(r, n))
-	return b.Bytes(), err
+// contents are empty buffers for the content of files.
+var contents = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// contentReader reads a content, whose buffer is used for others after Close.
+type contentReader struct{ content *bytes.Buffer }
+
+func (r *contentReader) Read(p []byte) (int, error) {
+	if r.content == nil {
+		return 0, fs.ErrClosed
+	}
+	return r.content.Read(p)
+}
+
+func (r *contentReader) Close() error {
+	if r.content == nil {
+		return fs.ErrClosed
+	}
+	r.content.Reset()
+	contents.Put(r.content)
+	r.content = nil
+	return nil
 }
 
 // open is a bundle.OpenFunc. A file that is not the next of those read ahead it opens in
 // the table.
 func (a *filesAhead) open(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 	if r, taken := a.take(path); taken {
-		return io.NopCloser(bytes.NewReader(r.content)), r.size, r.err
+		return &contentReader{r.content}, r.size, r.err
 	}
 	return a.table(ctx, path)
 }
