@@ -35,11 +35,11 @@ type readCommit struct {
 func eachCommit(ctx context.Context, log LogFiles, from, to Version, f func(v Version, r io.Reader) error) error {
 	several := severalOf(log)
 	firsts := func(yield func(Version) bool) {
-		for v := from; v <= to && yield(v); v += several {
+		for v := from; v <= to && yield(v) && to-v >= several; v += several {
 		}
 	}
 	read := func(ctx context.Context, first Version) []readCommit {
-		commits := make([]readCommit, min(several, to-first+1))
+		commits := make([]readCommit, min(several-1, to-first)+1)
 		for i := range commits {
 			commits[i] = readAhead(ctx, log, first+Version(i))
 		}

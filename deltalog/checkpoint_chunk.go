@@ -89,10 +89,10 @@ func (r record) action() (kind string, value []byte) {
 func (k *chunk) shred() {
 	begin := 0
 	for _, a := range k.actions {
-		if k.err != nil {
+		if err := k.row(a.kind, k.json[begin:a.end]); err != nil {
+			k.err = err
 			return
 		}
-		k.err = k.row(a.kind, k.json[begin:a.end])
 		begin = a.end
 	}
 	k.shredder.settle()

@@ -20,7 +20,7 @@ type CheckpointInfo struct {
 	Size     int64 // bytes of the file
 }
 
-// A group of rows ends at whichever of these comes first, since it is held in
+// A group of rows ends with the chunk that reaches one of these, since it is held in
 // memory until it is complete.
 const (
 	groupRows  = 50_000
@@ -28,10 +28,10 @@ const (
 )
 
 // WriteCheckpoint writes the state as a classic V1 checkpoint (Delta protocol,
-// "Checkpoints"), in memory bounded by one group of rows. The same state makes
-// the same bytes. All tombstones are kept, expired ones too, which is legal and
-// loses nothing; so are all transactions, and domain metadata that is not
-// removed. Statistics are written as text, not as columns.
+// "Checkpoints"), in memory bounded by one group of rows and a few chunks of some 256 KiB,
+// or of one action that is longer. The same state makes the same bytes. All tombstones
+// are kept, expired ones too, which is legal and loses nothing; so are all transactions,
+// and domain metadata that is not removed. Statistics are written as text, not as columns.
 //
 // Wraps ErrUnsupported, naming it, if the protocol has a feature of which it is
 // not known that such a checkpoint can hold all of its state; ErrCorrupt if an

@@ -23,8 +23,6 @@ type Dir struct {
 	made   atomic.Bool // the folder's own name is known to be durable
 	broken atomic.Bool // what was published may not be durable, since an Apply or Place failed
 
-	held atomic.Pointer[atomicfile.Held] // by Hold; nil or released if nobody does
-
 	mu        sync.Mutex
 	stage     *stage          // nil until something is staged
 	checksums map[string]bool // folders that were looked at since: whether there may be Hadoop's checksums
@@ -48,9 +46,9 @@ func OpenDir(folder string) (*Dir, error) {
 }
 
 // open returns the folder, which must exist: else the error wraps
-// fs.ErrNotExist. It is opened anew for each operation, since a table may be
-// dropped and made again at its path while a program runs; Hold says when not. The
-// caller closes it.
+// fs.ErrNotExist. It is opened anew for each operation, but for those of a caller of
+// Hold, since a table may be dropped and made again at its path while a program runs.
+// The caller closes it.
 func (d *Dir) open() (*atomicfile.Root, error) { return atomicfile.OpenRoot(d.folder) }
 
 // make returns the folder, making it if need be.
@@ -104,7 +102,7 @@ func (d *Dir) FileSize(ctx context.Context, path string) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	folder, release, err := d.reading()
+	folder, release, err := d.reading(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -135,37 +133,12 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// Hold keeps the table's folder open until release, for a caller who reads many of its
-// files: OpenCommit, OpenFile and FileSize cost less then. They stay with the folder as it
-// was even if another takes its place. If it cannot be opened, nothing changes, and they
-// say so.
-func (d *Dir) Hold() (release func()) {
-	folder, err := atomicfile.Hold(d.folder)
-	if err != nil {
-		return func() {}
-	}
-	d.held.Store(folder)
-	return func() {
-		d.held.CompareAndSwap(folder, nil)
-		folder.Release() // read only: nothing can be lost
-	}
-}
-
-// reading returns the table's folder for one operation.
-func (d *Dir) reading() (folder *atomicfile.Held, release func(), err error) {
-	folder = d.held.Load()
-	if folder == nil || !folder.Borrow() {
-		folder, err = atomicfile.Hold(d.folder)
-	}
-	return folder, func() { folder.Release() }, err // read only: nothing can be lost
-}
-
 // openRegular opens a regular file of the table.
 func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	folder, release, err := d.reading()
+	folder, release, err := d.reading(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

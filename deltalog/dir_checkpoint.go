@@ -28,6 +28,7 @@ func (v Version) CheckpointPath() string {
 // checkpoint is either not there, or whole and only not named as the last one,
 // which readers do without.
 func (d *Dir) WriteCheckpoint(ctx context.Context, v Version, opts *SnapshotOptions) (CheckpointInfo, error) {
+	ctx = d.anew(ctx)
 	root, err := d.open()
 	if err != nil {
 		return CheckpointInfo{}, noTable(err)
@@ -56,7 +57,8 @@ const minCheckpointDistance = 10
 // least 10 versions. Nearer ones are noticed at the cost of one small read. It
 // reports whether it wrote one; errors are those of WriteCheckpoint.
 func (d *Dir) CheckpointIfDue(ctx context.Context, v Version, opts *SnapshotOptions) (bool, error) {
-	log, release := d.hold()
+	ctx = d.anew(ctx)
+	log, release := d.hold(ctx)
 	s, err := SnapshotIfDue(ctx, log, v, opts)
 	release()
 	if s == nil || err != nil {

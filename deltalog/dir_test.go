@@ -171,48 +171,6 @@ func TestH24Links(t *testing.T) {
 	requireNoVersion(t, replica)
 }
 
-// TestHold: as long as the folder is held, what is read of it is of the one that was there.
-func TestHold(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("an open folder keeps its name")
-	}
-	d := newDir(t, map[string]string{"p/f": "old"})
-	size := func() int64 {
-		n, err := d.FileSize(t.Context(), "p/f")
-		require.NoError(t, err)
-		f, m, err := d.OpenFile(t.Context(), "p/f")
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
-		require.Equal(t, n, m)
-		return n
-	}
-	first := d.Hold()
-	require.NoError(t, os.Rename(d.folder, d.folder+".old"))
-	require.EqualValues(t, 3, size())
-	put(t, d, "p/f", "new one")
-	require.EqualValues(t, 3, size())
-	second := d.Hold() // finds the new one, and so do all who begin now
-	require.EqualValues(t, 7, size())
-	first()
-	require.EqualValues(t, 7, size())
-	second()
-	require.NoError(t, os.RemoveAll(d.folder))
-	_, err := d.FileSize(t.Context(), "p/f")
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	release := d.Hold() // of nothing
-	put(t, d, "p/f", "again")
-	require.EqualValues(t, 5, size())
-	release()
-	require.EqualValues(t, 5, size())
-
-	require.NoError(t, os.Mkdir(filepath.Join(d.folder, "folder"), 0o755))
-	defer d.Hold()()
-	_, err = d.FileSize(t.Context(), "folder")
-	require.ErrorIs(t, err, ErrUnsupported)
-	_, err = d.FileSize(t.Context(), "none")
-	require.ErrorIs(t, err, fs.ErrNotExist)
-}
-
 func TestState(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -41,12 +41,12 @@ func (d dirLog) Names(ctx context.Context, _ Version) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	root, err := d.Dir.open()
+	folder, release, err := d.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	return readNames(root, LogDir)
+	defer release()
+	return folder.ReadNames(LogDir)
 }
 
 func (d dirLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
@@ -78,12 +78,12 @@ var _ LogFiles = heldLog{}
 
 // hold returns the log, to be released. If its folder cannot be opened, that is
 // left to the calls that follow, whose errors say what for.
-func (d *Dir) hold() (log LogFiles, release func()) {
-	folder, err := atomicfile.Hold(d.folder)
+func (d *Dir) hold(ctx context.Context) (log LogFiles, release func()) {
+	folder, release, err := d.reading(ctx)
 	if err != nil {
 		return dirLog{d}, func() {}
 	}
-	return heldLog{folder}, func() { folder.Release() } // read only: nothing can be lost
+	return heldLog{folder}, release
 }
 
 func (h heldLog) Names(ctx context.Context, _ Version) ([]string, error) {

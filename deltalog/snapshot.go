@@ -70,7 +70,7 @@ func (s *Snapshot) Close() error { return s.state.close() }
 // if Protocol.Check refuses the protocol at that version or part of the log lies
 // elsewhere. A file that cannot be named is an error of the walk that meets it.
 func (d *Dir) Snapshot(ctx context.Context, v Version, opts *SnapshotOptions) (*Snapshot, error) {
-	log, release := d.hold()
+	log, release := d.hold(ctx)
 	defer release()
 	return ReadSnapshot(ctx, log, v, opts)
 }

@@ -1,8 +1,10 @@
 package deltalog
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,4 +192,20 @@ func TestSnapshotOfALogOfLinks(t *testing.T) {
 	require.NoError(t, os.Symlink(outside, second))
 	_, err := d.Snapshot(t.Context(), 1, nil)
 	require.ErrorContains(t, err, "escapes")
+}
+
+// TestSnapshotOfTheLastVersions: nothing overflows at the end of the numbers.
+func TestSnapshotOfTheLastVersions(t *testing.T) {
+	var checkpoint bytes.Buffer
+	_, err := snapshotOf(t, newDir(t, logFrom(begin+addOf("a"))), 0).WriteCheckpoint(&checkpoint)
+	require.NoError(t, err)
+	const from = Version(math.MaxInt64 - 12)
+	for tip := from; tip < math.MaxInt64; tip++ {
+		files := map[string]string{from.CheckpointPath(): checkpoint.String(), from.CommitPath(): begin + addOf("a")}
+		for v := from + 1; v <= tip; v++ {
+			files[v.CommitPath()] = addOf(fmt.Sprint(v))
+		}
+		live, _ := rawPaths(t, snapshotOf(t, newDir(t, files), tip))
+		require.Len(t, live, int(tip-from)+1)
+	}
 }

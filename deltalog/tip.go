@@ -63,12 +63,12 @@ const lookAhead = 8
 // the same however long the log is. If from is not there, or a commit above the
 // end or the last checkpoint says that the end is a hole, it lists.
 func (d *Dir) TipFrom(ctx context.Context, from Version) (Version, error) {
-	root, err := d.open()
+	folder, release, err := d.reading(ctx)
 	if err != nil {
 		return 0, noTable(err)
 	}
-	defer root.Close()
-	tip, sure, err := lookUpward(ctx, root, from)
+	defer release()
+	tip, sure, err := lookUpward(ctx, folder, from)
 	if err != nil {
 		return 0, err
 	}
@@ -84,8 +84,8 @@ func (d *Dir) TipFrom(ctx context.Context, from Version) (Version, error) {
 
 // lookUpward finds the end of the commits that follow from without a gap. sure
 // is false if from is not there or something lies above that end.
-func lookUpward(ctx context.Context, root *atomicfile.Root, from Version) (tip Version, sure bool, err error) {
-	there, err := hasCommit(root, from)
+func lookUpward(ctx context.Context, folder *atomicfile.Held, from Version) (tip Version, sure bool, err error) {
+	there, err := hasCommit(folder, from)
 	if err != nil || !there {
 		return 0, false, err
 	}
@@ -93,7 +93,7 @@ func lookUpward(ctx context.Context, root *atomicfile.Root, from Version) (tip V
 		if err := ctx.Err(); err != nil {
 			return 0, false, err
 		}
-		if there, err = hasCommit(root, tip+1); err != nil {
+		if there, err = hasCommit(folder, tip+1); err != nil {
 			return 0, false, err
 		}
 		if there {
@@ -101,7 +101,7 @@ func lookUpward(ctx context.Context, root *atomicfile.Root, from Version) (tip V
 		}
 	}
 	for v := tip + 2; v <= tip+1+lookAhead; v++ {
-		if there, err := hasCommit(root, v); err != nil || there {
+		if there, err := hasCommit(folder, v); err != nil || there {
 			return 0, false, err
 		}
 	}
@@ -109,8 +109,8 @@ func lookUpward(ctx context.Context, root *atomicfile.Root, from Version) (tip V
 }
 
 // hasCommit reports whether a commit file has this name, whatever is in it.
-func hasCommit(root *atomicfile.Root, v Version) (bool, error) {
-	_, err := root.Lstat(v.CommitPath())
+func hasCommit(folder *atomicfile.Held, v Version) (bool, error) {
+	_, err := folder.Lstat(v.CommitPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -82,8 +82,8 @@ func (s *session) newestCheckpoint(ctx context.Context, table StateReader) (delt
 }
 
 // checkpointEvery is after how many versions of a long replay a checkpoint is
-// thought of, beside at its end. It serves only readers that travel back that far, and
-// costs as much as is live, while nothing is applied.
+// thought of, beside at its end. It serves readers that travel back that far, and of a
+// replica whose pull was cut off, and costs as much as is live, while nothing is applied.
 const checkpointEvery = 50_000
 
 // checkpointIfDue gives a replica a checkpoint if the table's interval says so.

@@ -29,6 +29,11 @@ func (s *session) push(ctx context.Context) error {
 	if s.group != nil {
 		defer s.group.begin()()
 	}
+	if table, ok := s.table.(Holder); ok {
+		held, release := table.Hold(ctx)
+		defer release()
+		ctx = held
+	}
 	pos, err := s.position(ctx)
 	if err != nil {
 		return err
@@ -54,9 +59,6 @@ func (s *session) push(ctx context.Context) error {
 	}
 	if pos.unsound != nil {
 		return pos.unsound
-	}
-	if table, ok := s.table.(Holder); ok {
-		defer table.Hold()()
 	}
 	if err := s.begin(ctx, pos); err != nil {
 		return err

@@ -37,12 +37,12 @@ type Sizer interface {
 	FileSize(ctx context.Context, path string) (int64, error)
 }
 
-// Holder is the ability of a LogReader to make the reading of many files cheaper. Push
-// uses it.
+// Holder is the ability of a LogReader to read much of one table at less cost, and all of it
+// from the same one. A push does.
 type Holder interface {
-	// Hold keeps open what the files are opened from until release, which is
-	// called once.
-	Hold() (release func())
+	// Hold keeps the table open until release, which is called once, for all that
+	// reads it with the context that it returns, or one made of that.
+	Hold(ctx context.Context) (held context.Context, release func())
 }
 
 // StateReader is the ability of a LogReader that bases need, and with them the

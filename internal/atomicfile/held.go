@@ -8,7 +8,8 @@ import (
 )
 
 // Held is a folder that is kept open while many of the files below it are read. Symbolic
-// links are followed only inside it. Its methods may be called by many goroutines at once.
+// links are followed only inside it, on Linux some long chains of them, too, which os.Root
+// refuses. Its methods may be called by many goroutines at once.
 type Held struct {
 	root  *os.Root
 	dir   *os.File // the same folder, for what os.Root has no call for
@@ -62,6 +63,9 @@ func (h *Held) Open(name string, flags int) (*os.File, error) {
 
 // Stat tells what is there, as os.Root.Stat does.
 func (h *Held) Stat(name string) (fs.FileInfo, error) { return h.root.Stat(name) }
+
+// Lstat tells what is there, a link too, as os.Root.Lstat does.
+func (h *Held) Lstat(name string) (fs.FileInfo, error) { return h.root.Lstat(name) }
 
 // RegularSize tells the size of a regular file in bytes. ok is false for what is none or not
 // there, and where the system has no short way to tell: Stat says which.
