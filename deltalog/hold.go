@@ -9,12 +9,12 @@ import (
 // Hold keeps the table's folder open until release, for a caller who reads much of it. All
 // that reads the table with the context that it returns, or one made of that, stays with the
 // folder as it was even if another takes its place, and costs less. What writes does not. If
-// the folder cannot be opened, ctx is returned, and whoever reads says so. Where a folder
+// the folder cannot be opened nothing is held, and whoever reads says so. Where a folder
 // that is open keeps its name (Windows) it can be neither renamed nor removed meanwhile.
 func (d *Dir) Hold(ctx context.Context) (held context.Context, release func()) {
 	folder, err := atomicfile.Hold(d.folder)
 	if err != nil {
-		return ctx, func() {}
+		return d.anew(ctx), func() {}
 	}
 	return context.WithValue(ctx, holdKey{d}, folder), func() { folder.Release() } // read only: nothing can be lost
 }
@@ -22,7 +22,7 @@ func (d *Dir) Hold(ctx context.Context) (held context.Context, release func()) {
 // holdKey is the key of the folder that a context holds of a table.
 type holdKey struct{ of *Dir }
 
-// anew undoes Hold, for what reads the folder to write into it.
+// anew undoes Hold, as for what reads the folder to write into it.
 func (d *Dir) anew(ctx context.Context) context.Context {
 	return context.WithValue(ctx, holdKey{d}, nil)
 }

@@ -50,9 +50,11 @@ func TestHold(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, last)
 
-	require.NoError(t, os.RemoveAll(d.folder))
-	none, release := d.Hold(t.Context())
+	gone, release := d.Hold(t.Context())
 	defer release()
+	require.NoError(t, os.RemoveAll(d.folder))
+	none, releaseNone := d.Hold(gone)
+	defer releaseNone()
 	_, err = d.FileSize(none, "p/f")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	put(t, d, "p/f", "again")
