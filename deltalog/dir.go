@@ -46,9 +46,9 @@ func OpenDir(folder string) (*Dir, error) {
 }
 
 // open returns the folder, which must exist: else the error wraps
-// fs.ErrNotExist. It is opened anew for each operation, but for those of a caller of
-// Hold, since a table may be dropped and made again at its path while a program runs.
-// The caller closes it.
+// fs.ErrNotExist. It is opened anew for each operation, since a table may be
+// dropped and made again at its path while a program runs; of what only reads Hold
+// says when not. The caller closes it.
 func (d *Dir) open() (*atomicfile.Root, error) { return atomicfile.OpenRoot(d.folder) }
 
 // make returns the folder, making it if need be.

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -33,7 +35,6 @@ func TestHold(t *testing.T) {
 	require.Equal(t, "new one", heldTable(t, d, t.Context()))
 	third, releaseThird := d.Hold(first) // anew
 	require.Equal(t, "new one", heldTable(t, d, third))
-	releaseThird()
 	releaseSecond()
 	require.Equal(t, "old", heldTable(t, d, first), "another one's release changes nothing")
 	require.Equal(t, "new one", heldTable(t, d, second), "it is held no more")
@@ -45,22 +46,49 @@ func TestHold(t *testing.T) {
 	last, err := d.LastCheckpoint(first)
 	require.NoError(t, err)
 	require.Zero(t, last)
+	releaseThird()
 	releaseFirst()
 	last, err = d.LastCheckpoint(first)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, last)
 
-	gone, release := d.Hold(t.Context())
-	defer release()
-	require.NoError(t, os.RemoveAll(d.folder))
-	none, releaseNone := d.Hold(gone)
-	defer releaseNone()
-	_, err = d.FileSize(none, "p/f")
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	put(t, d, "p/f", "again")
-	size, err := d.FileSize(none, "p/f")
+	releaseFirst()
+	size, err := d.FileSize(first, "p/f")
 	require.NoError(t, err)
-	require.EqualValues(t, 5, size)
+	require.EqualValues(t, len("new one"), size, "it does not matter how often it is released")
+
+	require.NoError(t, os.RemoveAll(d.folder))
+	none, release := d.Hold(t.Context())
+	defer release()
+	put(t, d, Version(0).CommitPath(), begin)
+	_, err = d.Tip(none)
+	require.ErrorIs(t, err, ErrNoTable)
+	_, err = d.Snapshot(none, 0, nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	again, releaseAgain := d.Hold(none)
+	defer releaseAgain()
+	_, err = d.Tip(again)
+	require.NoError(t, err)
+}
+
+// TestHoldAndApply: an orphan is none if the log that is written to names it.
+func TestHoldAndApply(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open folder keeps its name")
+	}
+	d := newDir(t, logFrom(begin))
+	held, release := d.Hold(t.Context())
+	defer release()
+	require.NoError(t, os.Rename(d.folder, d.folder+".old"))
+	put(t, d, Version(0).CommitPath(), begin+addOf("f"))
+	put(t, d, "f", "precious")
+	staged, err := d.Stage(held, "f", strings.NewReader("other"))
+	require.NoError(t, err)
+	commit, err := d.Stage(held, Version(1).CommitPath(), strings.NewReader(addOf("f")))
+	require.NoError(t, err)
+	_, err = d.Apply(held, Batch{Changes: []Change{{Version: 1, Commit: commit, Files: []Staged{staged}, Modified: time.UnixMilli(1)}}})
+	require.ErrorIs(t, err, ErrConflict)
+	require.NoError(t, d.Discard(held))
 }
 
 // heldTable reads the table in every way and returns what is in its file.

@@ -90,6 +90,7 @@ func namedBy(of *Change, files []Staged) (map[string]bool, error) {
 // needed or as removed. Where commits are missing in the log, for which a checkpoint makes
 // up that may name any file, all count as named.
 func (d *Dir) namedInLog(ctx context.Context, files []Staged) (map[string]bool, error) {
+	ctx = d.anew(ctx)
 	named := make(map[string]bool, len(files)) // false: looked for
 	for _, f := range files {
 		named[f.Path] = false

@@ -25,6 +25,8 @@ func (r *Replicator) Base(ctx context.Context) (Report, error) {
 }
 
 func (s *session) takeNewestBase(ctx context.Context) error {
+	ctx, release := s.hold(ctx)
+	defer release()
 	pos, err := s.locateNow(ctx)
 	if err != nil {
 		return err

@@ -29,11 +29,8 @@ func (s *session) push(ctx context.Context) error {
 	if s.group != nil {
 		defer s.group.begin()()
 	}
-	if table, ok := s.table.(Holder); ok {
-		held, release := table.Hold(ctx)
-		defer release()
-		ctx = held
-	}
+	ctx, release := s.hold(ctx)
+	defer release()
 	pos, err := s.position(ctx)
 	if err != nil {
 		return err
@@ -74,6 +71,14 @@ func (s *session) push(ctx context.Context) error {
 		s.remember(pos)
 	}
 	return err
+}
+
+// hold lets all that is read of the table with ctx be of the one that is there now.
+func (s *session) hold(ctx context.Context) (held context.Context, release func()) {
+	if table, ok := s.table.(Holder); ok {
+		return table.Hold(ctx)
+	}
+	return ctx, func() {}
 }
 
 // position returns where the store is, from memory after the first call. The

@@ -33,7 +33,7 @@ type Options struct {
 	// Default: there are none. See ExtraFunc.
 	Extra ExtraFunc
 	// Metadata gives the host's own keys and values for a version's manifest.
-	// Default: none.
+	// Default: none. How it should read the table see ExtraFunc.
 	Metadata func(ctx context.Context, v deltalog.Version) (map[string]string, error)
 	// Writer is recorded in every bundle. Default: sluice on this host.
 	Writer bundle.Writer
@@ -125,7 +125,9 @@ type ObserveFunc func(ctx context.Context, op string) (context.Context, func(Rep
 // files that version v needs and that no Delta action names. Such files are
 // immutable by name. A bundle omits those that version v-1 lists too, so the
 // answer for a version must not change once it was given. The files must lie
-// outside _delta_log and .sluice.
+// outside _delta_log and .sluice. A hook that reads the table should do it by the
+// LogReader that the Replicator was given, with ctx: then it reads the same table as a
+// push does, whatever takes its place meanwhile.
 type ExtraFunc func(ctx context.Context, v deltalog.Version) ([]string, error)
 
 // BundleCodec packs table versions into one object and back; bundle.Codec is

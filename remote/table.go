@@ -38,10 +38,11 @@ type Sizer interface {
 }
 
 // Holder is the ability of a LogReader to read much of one table at less cost, and all of it
-// from the same one. A push does.
+// from the same one. Push and Base do.
 type Holder interface {
-	// Hold keeps the table open until release, which is called once, for all that
-	// reads it with the context that it returns, or one made of that.
+	// Hold keeps the table open until release, for the methods of LogReader, Sizer
+	// and StateReader that are called with the context that it returns, or one
+	// made of that. If it cannot be opened they say so.
 	Hold(ctx context.Context) (held context.Context, release func())
 }
 

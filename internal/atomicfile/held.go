@@ -36,7 +36,7 @@ func Hold(folder string) (*Held, error) {
 func (h *Held) Borrow() (ok bool) {
 	for {
 		n := h.users.Load()
-		if n == 0 {
+		if n <= 0 {
 			return false
 		}
 		if h.users.CompareAndSwap(n, n+1) {
