@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// commitsAhead is how many commits are read at once: a log in a bucket answers each
-	// request after a while.
+	// commitsAhead is how many goroutines read commits at once: a log in a bucket answers
+	// each request after a while. See severalOf.
 	commitsAhead = 8
 	// aheadBytes is up to which size in bytes; most are far below.
 	aheadBytes = 32 << 10
