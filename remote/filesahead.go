@@ -67,6 +67,7 @@ func (a *filesAhead) read(ctx context.Context, path string) (r fileRead) {
 	}
 	if r.size, r.large = size, size < 0 || size >= a.large; !r.large {
 		r.content = contents.Get().(*bytes.Buffer)
+		r.content.Reset()
 		r.content.Grow(int(size) + 1 + bytes.MinRead)
 		_, r.err = r.content.ReadFrom(io.LimitReader(f, size+1))
 	}
@@ -76,7 +77,7 @@ func (a *filesAhead) read(ctx context.Context, path string) (r fileRead) {
 	return r
 }
 
-// contents are empty buffers for the content of files.
+// contents are buffers for the content of files. Who takes one empties it.
 var contents = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // contentReader reads a content, whose buffer is used for others after Close.
@@ -93,7 +94,6 @@ func (r *contentReader) Close() error {
 	if r.content == nil {
 		return fs.ErrClosed
 	}
-	r.content.Reset()
 	contents.Put(r.content)
 	r.content = nil
 	return nil
