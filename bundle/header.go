@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Fields of a ustar header: where each begins and how long it is.
@@ -182,10 +183,15 @@ func paxTime(t time.Time) string {
 
 // toASCII leaves out what a ustar header cannot say.
 func toASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 0x80 || r == 0 {
-			return -1
+	for i := range len(s) {
+		if s[i] == 0 || s[i] >= utf8.RuneSelf {
+			return strings.Map(func(r rune) rune {
+				if r == 0 || r >= utf8.RuneSelf {
+					return -1
+				}
+				return r
+			}, s)
 		}
-		return r
-	}, s)
+	}
+	return s
 }

@@ -68,11 +68,11 @@ func (d *Dir) make() (*atomicfile.Root, error) {
 // OpenCommit opens the commit file of a version, verbatim. Wraps
 // fs.ErrNotExist if it is not there.
 func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
-	f, info, err := d.openRegular(ctx, v.CommitPath())
+	f, err := d.openReader(ctx, v.CommitPath())
 	if err != nil {
 		return nil, err
 	}
-	return &CommitFile{ReadCloser: f, Size: info.Size(), Modified: info.ModTime()}, nil
+	return &CommitFile{ReadCloser: f, Size: f.size, Modified: f.modified}, nil
 }
 
 // OpenFile opens a file of the table by its decoded path and tells its size in
@@ -84,11 +84,11 @@ func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, 
 	if err := CheckPath(path); err != nil {
 		return nil, 0, err
 	}
-	f, info, err := d.openRegular(ctx, path)
+	f, err := d.openReader(ctx, path)
 	if err != nil {
 		return nil, 0, err
 	}
-	return f, info.Size(), nil
+	return f, f.size, nil
 }
 
 // FileSize tells the size of what OpenFile opens, in bytes, without opening it.
@@ -111,8 +111,8 @@ func (d *Dir) FileSize(ctx context.Context, path string) (int64, error) {
 		return size, nil
 	}
 	info, err := folder.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%w: %s is not a regular file: %s", ErrUnsupported, path, info.Mode())
+	if err == nil {
+		err = mustBeRegular(path, info)
 	}
 	if err != nil {
 		return 0, err
@@ -131,36 +131,6 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
-}
-
-// openRegular opens a regular file of the table.
-func (d *Dir) openRegular(ctx context.Context, path string) (*os.File, fs.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	folder, release, err := d.reading(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer release() // the file outlives it
-	return openRegular(folder, path)
-}
-
-// openRegular opens nothing but regular files, and without looking first, which
-// would cost as much again: opening a pipe does not block.
-func openRegular(folder *atomicfile.Held, path string) (*os.File, fs.FileInfo, error) {
-	f, err := folder.Open(path, openNonblocking)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%w: %s is not a regular file: %s", ErrUnsupported, path, info.Mode())
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return f, info, nil
 }
 
 // State says what stands at the table's place.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
@@ -50,25 +49,18 @@ func (d dirLog) Names(ctx context.Context, _ Version) ([]string, error) {
 }
 
 func (d dirLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	return asReader(d.openRegular(ctx, path))
+	return asReader(d.openReader(ctx, path))
 }
 
 func (d dirLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
-	return asReaderAt(d.openRegular(ctx, path))
+	return d.openReaderAt(ctx, path)
 }
 
-func asReader(f *os.File, _ fs.FileInfo, err error) (io.ReadCloser, error) {
+func asReader(f *regularFile, err error) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err // no nil pointer that is not nil
 	}
 	return f, nil
-}
-
-func asReaderAt(f *os.File, info fs.FileInfo, err error) (ReadAtCloser, int64, error) {
-	if err != nil {
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
 }
 
 // heldLog is the log of a Dir for one operation that reads many of its files.
@@ -93,19 +85,18 @@ func (h heldLog) Names(ctx context.Context, _ Version) ([]string, error) {
 	return h.ReadNames(LogDir)
 }
 
-func (h heldLog) open(ctx context.Context, name string) (*os.File, fs.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	return openRegular(h.Held, name)
-}
-
 func (h heldLog) Open(ctx context.Context, path string) (io.ReadCloser, error) {
-	return asReader(h.open(ctx, path))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return asReader(openReader(h.Held, path))
 }
 
 func (h heldLog) OpenAt(ctx context.Context, path string) (ReadAtCloser, int64, error) {
-	return asReaderAt(h.open(ctx, path))
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	return openReaderAt(h.Held, path)
 }
 
 // walkLog reads a file of JSON actions and calls f with each that is of one of

@@ -2,7 +2,7 @@ package atomicfile
 
 import (
 	"os"
-	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,16 +11,24 @@ import (
 // in: openat2(2), since Linux 5.6. os.Root opens every folder on the way for itself.
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
 
+func openat2(dir *os.File, name string, flag int) (fd int, err error) {
+	return unix.Openat2(int(dir.Fd()), name, &unix.OpenHow{Flags: uint64(flag | unix.O_CLOEXEC), Resolve: beneath})
+}
+
 func openBeneath(dir *os.File, name string, flag int) (*os.File, error) {
-	fd, err := unix.Openat2(int(dir.Fd()), name, &unix.OpenHow{Flags: uint64(flag | unix.O_CLOEXEC), Resolve: beneath})
+	fd, err := openat2(dir, name, flag)
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), filepath.Join(dir.Name(), name)), nil
+	return newFile(dir, fd, name), nil
+}
+
+func newFile(dir *os.File, fd int, name string) *os.File {
+	return os.NewFile(uintptr(fd), dir.Name()+"/"+name)
 }
 
 func sizeBeneath(dir *os.File, name string) (size int64, ok bool) {
-	fd, err := unix.Openat2(int(dir.Fd()), name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: beneath})
+	fd, err := openat2(dir, name, unix.O_PATH)
 	if err != nil {
 		return 0, false
 	}
@@ -30,4 +38,40 @@ func sizeBeneath(dir *os.File, name string) (size int64, ok bool) {
 		return 0, false
 	}
 	return s.Size, true
+}
+
+// openSmallBeneath makes an os.File of what is not small only, which takes two system calls
+// and a finalizer.
+func openSmallBeneath(dir *os.File, name string, flag int) (*os.File, *Small, error) {
+	fd, err := openat2(dir, name, flag)
+	if err != nil {
+		return nil, nil, err
+	}
+	if small := readSmall(fd); small != nil {
+		unix.Close(fd) // read only: nothing can be lost
+		return nil, small, nil
+	}
+	return newFile(dir, fd, name), nil, nil
+}
+
+// readSmall reads a small regular file. It returns nil for all else, also where it cannot
+// be read: whoever reads the file from its beginning, where it is left, finds out.
+func readSmall(fd int) *Small {
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil || s.Mode&unix.S_IFMT != unix.S_IFREG || s.Size >= smallFile {
+		return nil
+	}
+	buf := smallBuffers.Get().(*[smallFile]byte)
+	for n := 0; n < len(buf); {
+		got, err := unix.Pread(fd, buf[n:], int64(n))
+		if err != nil {
+			break
+		}
+		if got == 0 {
+			return &Small{Size: s.Size, Modified: time.Unix(s.Mtim.Unix()), buf: buf, content: buf[:n]}
+		}
+		n += got
+	}
+	smallBuffers.Put(buf)
+	return nil
 }
