@@ -67,10 +67,9 @@ func readSmall(fd int) *Small {
 		if err != nil {
 			break
 		}
-		if got == 0 {
+		if n += got; got == 0 || int64(n) == s.Size { // less than asked for, and all that it says it has
 			return &Small{Size: s.Size, Modified: time.Unix(s.Mtim.Unix()), buf: buf, content: buf[:n]}
 		}
-		n += got
 	}
 	smallBuffers.Put(buf)
 	return nil
