@@ -3,12 +3,14 @@ package s3
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -30,6 +32,11 @@ const (
 	// endpointRegion signs requests to an endpoint of its own for which nobody
 	// named a region: such services accept any, this one is their usual default.
 	endpointRegion = "us-east-1"
+
+	// readBuffer is how many bytes a connection reads ahead. Whoever unpacks reads a few
+	// bytes and then a block; with net/http's 4 KiB every block took two reads of the
+	// socket, which made an init from a server nearby a tenth slower.
+	readBuffer = 64 << 10
 )
 
 // newClient builds the client of one bucket. It also says whether uploads
@@ -46,6 +53,9 @@ func newClient(ctx context.Context, c storage.Config, s settings, stalled time.D
 	}
 	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) {
 		s.apply(o)
+		if line, known := o.HTTPClient.(*awshttp.BuildableClient); known {
+			o.HTTPClient = line.WithTransportOptions(func(t *http.Transport) { t.ReadBufferSize = readBuffer })
+		}
 		o.HTTPClient = stall.Client(o.HTTPClient, stalled)
 		o.APIOptions = append(o.APIOptions, refuseForeign)
 	})
