@@ -44,7 +44,7 @@ func forge() *forgery {
 		"format": 1, "writer": map[string]any{},
 		"versions": []any{map[string]any{
 			"version": 0, "commit": entry(commitPath(0), commit, ""), "previous": nil,
-			"modified": modified, "timestamp": 1700000000000, "files": files,
+			"modified": modified, "timestamp": int64(1700000000000), "files": files,
 		}},
 	}
 	return f

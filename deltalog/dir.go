@@ -65,8 +65,8 @@ func (d *Dir) make() (*atomicfile.Root, error) {
 	return d.open()
 }
 
-// OpenCommit opens the commit file of a version, verbatim. Wraps
-// fs.ErrNotExist if it is not there.
+// OpenCommit opens the commit file of a version, verbatim. What is read may be what was
+// there when it was opened. Wraps fs.ErrNotExist if it is not there.
 func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
 	f, err := d.openReader(ctx, v.CommitPath())
 	if err != nil {
@@ -78,8 +78,8 @@ func (d *Dir) OpenCommit(ctx context.Context, v Version) (*CommitFile, error) {
 // OpenFile opens a file of the table by its decoded path and tells its size in
 // bytes. Wraps fs.ErrNotExist if it is not there, and the errors of DecodePath
 // for a path that leaves the table or enters its log, where only the files of
-// checkpoints are open to it. What is no regular file
-// wraps ErrUnsupported.
+// checkpoints are open to it. What is no regular file wraps ErrUnsupported. What is read
+// of a small file may be what was there when it was opened.
 func (d *Dir) OpenFile(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 	if err := CheckPath(path); err != nil {
 		return nil, 0, err

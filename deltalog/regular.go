@@ -12,7 +12,7 @@ import (
 	"github.com/pondworks/sluice/internal/atomicfile"
 )
 
-// regularFile is a regular file of the table that is open. A small one has been read.
+// regularFile is a regular file of the table that is open. A small one may have been read.
 type regularFile struct {
 	io.ReadCloser
 	size     int64 // bytes, when it was opened

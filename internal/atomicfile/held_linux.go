@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ func openBeneath(dir *os.File, name string, flag int) (*os.File, error) {
 }
 
 func newFile(dir *os.File, fd int, name string) *os.File {
-	return os.NewFile(uintptr(fd), dir.Name()+"/"+name)
+	return os.NewFile(uintptr(fd), filepath.Join(dir.Name(), name))
 }
 
 func sizeBeneath(dir *os.File, name string) (size int64, ok bool) {

@@ -44,6 +44,9 @@ func TestOpenOrRead(t *testing.T) {
 			require.EqualValues(t, size, small.Size)
 			require.True(t, modified.Equal(small.Modified))
 		}
+		if f != nil {
+			require.Equal(t, filepath.Join(folder, "a/f"), f.Name())
+		}
 		r := opened(f, small)
 		got, err := io.ReadAll(r)
 		require.NoError(t, err)
