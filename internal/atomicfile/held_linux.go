@@ -41,8 +41,8 @@ func sizeBeneath(dir *os.File, name string) (size int64, ok bool) {
 	return s.Size, true
 }
 
-// openSmallBeneath makes an os.File of what is not small only, which takes two system calls
-// and a finalizer.
+// openSmallBeneath makes an os.File only of what is not small: that takes two more system
+// calls and a finalizer.
 func openSmallBeneath(dir *os.File, name string, flag int) (*os.File, *Small, error) {
 	fd, err := openat2(dir, name, flag)
 	if err != nil {

@@ -13,7 +13,8 @@ const smallFile = 32 << 10
 
 var smallBuffers = sync.Pool{New: func() any { return new([smallFile]byte) }}
 
-// Small is a small regular file that was read when it was opened, to its end. The caller
+// Small is a small regular file that was read when it was opened, to the end that it had
+// then. What was read may be more or less than Size if it changed meanwhile. The caller
 // closes it. Its methods may be called by many goroutines at once.
 type Small struct {
 	Size     int64 // bytes, when it was opened

@@ -68,6 +68,26 @@ func TestOpenOrRead(t *testing.T) {
 	require.NoError(t, f.Close())
 }
 
+// TestSmallOfAnotherSize: what is read of a file that says another size than it has is told as
+// it is, so that whoever compares finds out.
+func TestSmallOfAnotherSize(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs a file that says another size than it has")
+	}
+	h, err := atomicfile.Hold("/proc/self")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.Release()) }()
+	f, small, err := h.OpenOrRead("status", 0)
+	require.NoError(t, err)
+	require.Nil(t, f)
+	require.Zero(t, small.Size)
+	got, err := io.ReadAll(small)
+	require.NoError(t, err)
+	require.Contains(t, string(got), "Name:")
+	require.Contains(t, string(got), "nonvoluntary_ctxt_switches:", "to its end")
+	require.NoError(t, small.Close())
+}
+
 // TestSmallIsItsOwn: files that are open at once, and one that is read on while it is closed,
 // never yield what is in another.
 func TestSmallIsItsOwn(t *testing.T) {
