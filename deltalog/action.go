@@ -62,26 +62,32 @@ func (s *scan) take(kind string, value []byte) error {
 
 // fileAction is what add, remove and cdc have in common.
 type fileAction struct {
-	rawPath string
-	size    int64
-	vector  []byte // JSON of the deletion vector; nil if there is none
+	rawPath  string
+	size     int64
+	modified int64  // milliseconds since the epoch; 0 if not stated
+	vector   []byte // JSON of the deletion vector; nil if there is none
 }
 
 func parseFileAction(value []byte) (a fileAction, err error) {
-	f := [...]field{{name: "path"}, {name: "size"}, {name: "deletionVector"}}
+	f := [...]field{{name: "path"}, {name: "size"}, {name: "modificationTime"}, {name: "deletionVector"}}
 	if err := pick(value, f[:]); err != nil {
 		return a, err
 	}
 	if a.rawPath, err = pathText(f[0].value); err != nil {
 		return a, fmt.Errorf("path: %w", err)
 	}
-	// A size that is no whole number counts as not stated: the file's true size
-	// is measured anyway.
-	if n, err := strconv.ParseInt(string(f[1].value), 10, 64); err == nil && n > 0 {
-		a.size = n
-	}
-	a.vector = f[2].value
+	a.size, a.modified, a.vector = stated(f[1].value), stated(f[2].value), f[3].value
 	return a, nil
+}
+
+// stated is a size or a time. What is no whole number above 0 counts as not stated: the
+// true size of a file is measured anyway.
+func stated(value []byte) int64 {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // vectorFile returns the path of the file that holds the deletion vector, ""

@@ -11,6 +11,7 @@ type Add struct {
 	Path       string // decoded, relative to the table's root
 	RawPath    string // as the log states it
 	Size       int64  // bytes, as the log states it; 0 if it does not
+	Modified   int64  // when the file was made, milliseconds since the epoch, as the log states it; 0 if it does not
 	VectorFile string // decoded path of the file with its deletion vector; "" if there is none
 	// JSON is the add action's value: verbatim from a commit, rebuilt from a
 	// checkpoint in parquet, where minima and maxima are lost that only
@@ -65,7 +66,7 @@ func newAdd(value []byte) (Add, error) {
 	if err != nil {
 		return Add{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return Add{path, a.rawPath, a.size, vectorFile, value}, nil
+	return Add{path, a.rawPath, a.size, a.modified, vectorFile, value}, nil
 }
 
 // Tombstones walks the removed files that the log still names, in the order of

@@ -105,7 +105,7 @@ func (l *baseLog) addLive(ctx context.Context, live *extsort.Sorter, b bundle.Ba
 	if err != nil {
 		return err
 	}
-	return errors.Join(addAdds(ctx, live, state), state.Close())
+	return errors.Join(addAdds(ctx, live, state, never), state.Close())
 }
 
 // unlisted yields the paths of what is live that the index of b, by path, lacks, ascending,

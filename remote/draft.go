@@ -91,9 +91,10 @@ func (s *session) draftCheckpoint(ctx context.Context, d *baseDraft, state *delt
 	})
 }
 
-// addLive adds the paths of all files that version v needs, with their kinds.
-func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot) error {
-	if err := addAdds(ctx, live, state); err != nil {
+// addLive adds the paths of all files that the state needs, with what liveValue keeps of them;
+// since is as of sinceWhen.
+func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot, since int64) error {
+	if err := addAdds(ctx, live, state, since); err != nil {
 		return err
 	}
 	if s.opts.Extra == nil {
@@ -104,7 +105,7 @@ func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *delt
 		return fmt.Errorf("extra files hook: %w", err)
 	}
 	for _, path := range paths {
-		if err := live.Add(path, []byte(bundle.KindExtra)); err != nil {
+		if err := live.Add(path, liveValue(bundle.KindExtra, false)); err != nil {
 			return err
 		}
 	}
@@ -112,18 +113,18 @@ func (s *session) addLive(ctx context.Context, live *extsort.Sorter, state *delt
 }
 
 // addAdds adds those that the log names: data and deletion vectors.
-func addAdds(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot) error {
+func addAdds(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot, since int64) error {
 	for a, err := range state.Adds() {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if err := live.Add(a.Path, []byte(bundle.KindData)); err != nil {
+		if err := live.Add(a.Path, liveValue(bundle.KindData, isFromBefore(a, since))); err != nil {
 			return err
 		}
 		if a.VectorFile == "" {
 			continue
 		}
-		if err := live.Add(a.VectorFile, []byte(bundle.KindDeletionVector)); err != nil {
+		if err := live.Add(a.VectorFile, liveValue(bundle.KindDeletionVector, false)); err != nil {
 			return err
 		}
 	}
@@ -132,9 +133,10 @@ func addAdds(ctx context.Context, live *extsort.Sorter, state *deltalog.Snapshot
 
 // liveFile is a live file and where the store has it; nil if nowhere.
 type liveFile struct {
-	path   string
-	kind   bundle.Kind
-	stored *bundle.IndexEntry
+	path       string
+	kind       bundle.Kind
+	fromBefore bool // no missing version can have brought it, by the log
+	stored     *bundle.IndexEntry
 }
 
 // join looks up every live path among the stored ones, both sorted. Of several
@@ -150,7 +152,10 @@ func join(live, stored *extsort.Sorter) iter.Seq2[liveFile, error] {
 				continue // named twice
 			}
 			last = l.Key
-			f := liveFile{path: l.Key, kind: bundle.Kind(l.Value)}
+			f := liveFile{path: l.Key}
+			if lerr == nil {
+				f.kind, f.fromBefore = decodeLive(l.Value)
+			}
 			err = errors.Join(err, lerr)
 			for err == nil && more && candidate.Key <= l.Key {
 				if candidate.Key == l.Key {

@@ -26,29 +26,29 @@ type indexer struct {
 	pos    *position
 	tip    deltalog.Version
 	beside deltalog.Version // beside which parts belong, once all was compared; negative: there can be none
+	since  int64            // from when on a file may have come with a missing version, see sinceWhen
 }
 
 // compare sorts the live files of a state by whether bundles have them.
 func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err error) {
 	live, stored := x.sorter(), x.sorter()
 	defer func() { err = errors.Join(err, live.Close(), stored.Close()) }()
-	if err := x.addLive(ctx, live, state); err != nil {
-		return err
+	v, lost := deltalog.Version(x.draft.base.Version), deltalog.Version(-1)
+	if x.pos.some {
+		if lost, err = x.addStored(ctx, stored, x.pos); err != nil {
+			return err
+		}
 	}
-	if err := x.addOwn(live); err != nil {
-		return err
-	}
-	v := deltalog.Version(x.draft.base.Version)
 	x.beside = v
 	if x.pos.end() >= v {
 		x.beside = -1
 	}
-	if x.pos.some {
-		lost, err := x.addStored(ctx, stored, x.pos)
-		if err != nil {
-			return err
-		}
-		x.beside = max(x.beside, lost)
+	x.beside, x.since = max(x.beside, lost), sinceWhen(x.pos, lost)
+	if err := x.addLive(ctx, live, state, x.since); err != nil {
+		return err
+	}
+	if err := x.addOwn(live); err != nil {
+		return err
 	}
 	isBrought, stop := brings(x.draft.brings)
 	defer stop()
@@ -69,18 +69,6 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	return nil
 }
 
-// isOther reports whether what the store has under the path of a live file may be another file of
-// that name: one that the version itself brings, or, where versions are missing that may have
-// brought one, one of another size.
-func (x *indexer) isOther(ctx context.Context, file liveFile, isBrought func(string) (bool, error)) (bool, error) {
-	brought, err := isBrought(file.path)
-	if err != nil || brought || x.pos.gap == nil {
-		return brought, err
-	}
-	size, found, err := x.fileSize(ctx, file.path)
-	return found && size != file.stored.Size, err
-}
-
 // addOwn adds what the version itself brings, change data too, if its bundle does not list it.
 func (x *indexer) addOwn(live *extsort.Sorter) error {
 	if x.draft.brings == nil || x.pos.gap != nil {
@@ -88,7 +76,7 @@ func (x *indexer) addOwn(live *extsort.Sorter) error {
 	}
 	for f, err := range x.draft.brings.All() {
 		if err == nil && !f.Kept {
-			err = live.Add(f.Path, []byte(f.Kind))
+			err = live.Add(f.Path, liveValue(bundle.Kind(f.Kind), false))
 		}
 		if err != nil {
 			return err
@@ -132,7 +120,7 @@ func (x *indexer) sort(ctx context.Context, file liveFile) error {
 	}
 	x.draft.files++
 	x.draft.size += size
-	return x.rest.Add(file.path, []byte(file.kind))
+	return x.rest.Add(file.path, liveValue(file.kind, false))
 }
 
 // bring brings what no bundle has into the store.
