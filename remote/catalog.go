@@ -52,14 +52,10 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 }
 
 // addStored adds to sorted, by path, where every file lies that may be in the
-// store up to where pos is: what the newest base lists, then, overruling it,
+// store, listed in l, up to where pos is: what the newest base lists, then, overruling it,
 // what the bundles after it carry. It returns the newest version that a base belongs to which
 // is missing, negative if there is none: then they need not have all that is live.
-func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *position) (lost deltalog.Version, err error) {
-	l, err := s.list(ctx)
-	if err != nil {
-		return -1, err
-	}
+func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, l listing, pos *position) (lost deltalog.Version, err error) {
 	l.hints = pos.hints()
 	upto, after := pos.last, deltalog.Version(-1)
 	if b, found, err := s.newestOwnBase(ctx, l, segment{last: upto}, upto); err != nil {

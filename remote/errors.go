@@ -119,7 +119,7 @@ var hints = []struct {
 	{errTooOld, "ask for that version, a newer one, or one that is pinned"},
 	{errPruned, "what retention gave up cannot be had again; init a new replica, or go across it (--across-gap, Options.AcrossGap), which drops the replica's log below"},
 	{errBehind, "nothing was changed"},
-	{ErrGap, "pull across the gap (--across-gap, Options.AcrossGap) if it is recorded and a base follows it; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes, or init a new replica"},
+	{ErrGap, "go across it (--across-gap, Options.AcrossGap), which leaves out what is missing, if a base follows that has all that is live; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes"},
 	{ErrNotEmpty, "choose an empty or new folder"},
 	{ErrEmptyStore, "push first, and check the prefix of the URL"},
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},

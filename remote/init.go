@@ -89,7 +89,7 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 		if gap.version > g.target { // retention took the beginning meanwhile
 			return at(nextOf(moved), "", gap)
 		}
-		if tip, err = s.restoreBase(ctx, table, gap.version, moved != nil, g); err != nil {
+		if tip, err = s.restoreAfterGap(ctx, table, gap.version, moved != nil, g); err != nil {
 			return err
 		}
 	}

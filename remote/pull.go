@@ -96,11 +96,11 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if !errors.Is(err, storage.ErrNotFound) {
 		return tip, err
 	}
-	floor, err := s.floorAbove(ctx, begun)
+	later, exists, err := s.baseAbove(ctx, begun)
 	if err != nil {
 		return nil, err
 	}
-	if floor == nil {
+	if !exists {
 		return nil, cause
 	}
 	of, err := s.readIdentity(ctx)
@@ -114,20 +114,7 @@ func (s *session) finishJump(ctx context.Context, table LogApplier, cause error)
 	if err := of.checkReplicaID(begun, id); err != nil {
 		return nil, err
 	}
-	return s.restoreBase(ctx, table, *floor, true, nil)
-}
-
-// floorAbove returns the floor if it is above v and its base is there, else nil.
-func (s *session) floorAbove(ctx context.Context, v deltalog.Version) (*deltalog.Version, error) {
-	l, err := s.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	floor := l.floor()
-	if _, there := find(l.bases, floor); !there || floor <= v {
-		return nil, nil
-	}
-	return &floor, nil
+	return s.restoreBase(ctx, table, later, true, nil)
 }
 
 // checkReplica makes sure that a replica whose newest version the store does not have any
@@ -225,7 +212,7 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 			return tip, err
 		}
 	}
-	if tip, err = s.restoreAfterGap(ctx, table, gap.version); err != nil {
+	if tip, err = s.restoreAfterGap(ctx, table, gap.version, true, nil); err != nil {
 		return nil, err
 	}
 	if tip.version >= last {
@@ -235,21 +222,22 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 }
 
 // restoreAfterGap restores the base of the version after a gap. Retention may have taken it and
-// left the bundle that records the gap, which has live files: then that of the floor. It wraps
-// ErrCorrupt if there is none either.
-func (s *session) restoreAfterGap(ctx context.Context, table LogApplier, after deltalog.Version) (*tipState, error) {
-	tip, err := s.restoreBase(ctx, table, after, true, nil)
+// left the bundle that records the gap, which has live files: then that of the floor. Where it was
+// lost, a later one, with Options.AcrossGap; it wraps ErrCorrupt if there is none. g is that of an
+// init, else nil; jump is as of baseUse.
+func (s *session) restoreAfterGap(ctx context.Context, table LogApplier, after deltalog.Version, jump bool, g *goal) (*tipState, error) {
+	tip, err := s.restoreBase(ctx, table, after, jump, g)
 	if !errors.Is(err, storage.ErrNotFound) {
 		return tip, err
 	}
-	floor, lerr := s.floorAbove(ctx, after)
+	later, found, lerr := s.baseAbove(ctx, after)
 	if lerr != nil {
 		return nil, errors.Join(err, lerr)
 	}
-	if floor == nil {
+	if !found || g != nil && later > g.target {
 		return nil, at(after, baseKey(after), fmt.Errorf("%w: the history goes on with it after the gap: %s", ErrCorrupt, bare(err)))
 	}
-	return s.restoreBase(ctx, table, *floor, true, nil)
+	return s.restoreBase(ctx, table, later, jump, g)
 }
 
 // pullOver looks where the version after tip is, which was not where it was
@@ -269,6 +257,9 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 		return s.pullFound(ctx, table, tip, last, seg)
 	}
 	after, found, err := s.bridge(ctx, l, tip.version)
+	if err == nil && !found && s.opts.AcrossGap {
+		after, found, err = s.beyondLoss(ctx, l, tip.version)
+	}
 	switch {
 	case err != nil:
 		return tip, err

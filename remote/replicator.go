@@ -66,7 +66,9 @@ type Options struct {
 	History History
 	// AcrossGap lets Pull take a recorded gap: the replica leaves out the
 	// versions that are missing, and what its log had below them is removed, as
-	// Delta's metadata cleanup would. Default: ErrGap.
+	// Delta's metadata cleanup would. It lets Pull and Init do so, too, where the
+	// store has lost versions that it had: they go on from the oldest base above
+	// of which nothing is lost. Default: ErrGap.
 	AcrossGap bool
 	// NoBases keeps Push from taking bases by itself, but beyond a gap and for a commit of very
 	// many files, where it cannot do without. They cost about a twentieth of what is pushed,

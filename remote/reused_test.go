@@ -91,3 +91,28 @@ func TestPathUsedAgainInAGap(t *testing.T) {
 		}
 	}
 }
+
+// The base beside a gap is lost, and with it what the missing versions brought. The next one
+// does not take a file from before the gap for it.
+func TestPathUsedAgainInAGapWhoseBaseIsLost(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.write("again", "first")
+	source.commit(add("again", "first"))
+	source.pushSingly(store)
+	source.commit(remove("again"))
+	source.write("again", "other")
+	source.commit(add("again", "other"))
+	v := source.append("4")
+	source.cleanUp(v)
+	source.mustPush(store)
+	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), baseOf(v)))
+	source.append("5")
+	source.pushSingly(store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.NoError(t, err)
+	live, _ := initLive(t, store, remote.Options{AcrossGap: true})
+	got, err := os.ReadFile(filepath.Join(live, "again"))
+	require.NoError(t, err)
+	require.Equal(t, "other", string(got))
+}

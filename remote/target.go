@@ -58,6 +58,9 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 		start = l.startOf(id, *s.opts.Target)
 	}
 	segments, err := s.history(ctx, l, start, hints)
+	if err == nil && s.opts.AcrossGap {
+		segments, err = s.acrossLosses(ctx, l, segments, start, l.promisedBy(h))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func (a *app) pullCommand() *cobra.Command {
 
 func (a *app) restoreFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.durability, "durability", "full", "full: what was restored survives a power cut; relaxed: for throw-away replicas, faster")
-	cmd.Flags().BoolVar(&a.acrossGap, "across-gap", false, "leave out versions that were never pushed, and drop the log below them, as Delta's metadata cleanup would")
+	cmd.Flags().BoolVar(&a.acrossGap, "across-gap", false, "leave out versions that were never pushed, or are lost, and drop the log below them, as Delta's metadata cleanup would")
 }
 
 // restoring fills in what the flags say of init and pull.

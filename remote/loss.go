@@ -1,0 +1,164 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pondworks/sluice/bundle"
+	"github.com/pondworks/sluice/deltalog"
+	"github.com/pondworks/sluice/storage"
+)
+
+// A loss is a hole that was filled once: something removed objects which are needed. Only
+// with Options.AcrossGap a reader goes on above it, and only from a base that is whole, as if
+// the versions between had never been pushed. A pusher never does: it would leave out what
+// the table may still have.
+
+// acrossLosses adds to the segments of a history that begins at first what lies beyond a loss,
+// up to promised.
+func (s *session) acrossLosses(ctx context.Context, l listing, segments []segment, first, promised deltalog.Version) ([]segment, error) {
+	for {
+		end := first - 1
+		if n := len(segments); n > 0 {
+			end = segments[n-1].last
+		}
+		if end >= promised {
+			return segments, nil
+		}
+		if _, there, err := s.lookFor(ctx, bundleKey(end+1)); there || err != nil { // the listing lags
+			return segments, err
+		}
+		v, found, err := s.beyondLoss(ctx, l, end)
+		if err != nil || !found {
+			return segments, err
+		}
+		beyond, err := s.history(ctx, l, v, l.hints)
+		if err != nil || len(beyond) == 0 {
+			return segments, err
+		}
+		segments = append(segments, beyond...)
+	}
+}
+
+// baseAbove returns the version of the base with which a reader goes on where that of version v
+// is gone: that of the floor, or, if it was lost, with Options.AcrossGap, another one.
+func (s *session) baseAbove(ctx context.Context, v deltalog.Version) (deltalog.Version, bool, error) {
+	l, err := s.list(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	if floor := l.floor(); floor > v {
+		_, found := find(l.bases, floor)
+		return floor, found, nil
+	}
+	if !s.opts.AcrossGap {
+		return 0, false, nil
+	}
+	return s.beyondLoss(ctx, l, v)
+}
+
+// beyondLoss returns the version of the oldest whole base above end.
+func (s *session) beyondLoss(ctx context.Context, l listing, end deltalog.Version) (deltalog.Version, bool, error) {
+	i, _ := search(l.bases, end+1)
+	for _, o := range l.bases[i:] {
+		whole, err := s.isWhole(ctx, l, o)
+		if err != nil {
+			return 0, false, err
+		}
+		if whole {
+			s.log.Warn("versions are lost, going on from the base above them", "from", int64(end+1), logVersion, o.version)
+			return o.version, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// isWhole reports whether a base is of the history, as its bundle proves, and all is there that
+// its index refers to. It reads the base to its end.
+func (s *session) isWhole(ctx context.Context, l listing, o object) (bool, error) {
+	proof, err := s.commitBeside(ctx, l, o.version)
+	if err != nil || proof == nil {
+		return false, err
+	}
+	index := s.sorter()
+	b, err := s.addIndex(ctx, index, o.version)
+	if err == nil && b.Commit.SHA256 != *proof {
+		err = errForeignBase
+	}
+	here := newPresence(s, l)
+	if err == nil {
+		for record, rerr := range index.Sorted() {
+			var e bundle.IndexEntry
+			if err = rerr; err == nil {
+				e, err = decodeEntry(record.Value)
+			}
+			if err == nil {
+				err = here.need(ctx, e)
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	err = errors.Join(err, index.Close())
+	if isBroken(err) || errors.Is(err, errForeignBase) {
+		s.log.Warn("a base with which a reader cannot go on", logKey, o.Key, logError, err)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// presence tells whether the objects are there that hold files.
+type presence struct {
+	*session
+	listing
+	unlisted map[string]bool // by key: whether it is there
+}
+
+func newPresence(s *session, l listing) *presence { return &presence{s, l, map[string]bool{}} }
+
+// need wraps storage.ErrNotFound if the object is not there that holds a file.
+func (p *presence) need(ctx context.Context, e bundle.IndexEntry) error {
+	there, err := p.has(ctx, e)
+	if err == nil && !there {
+		err = fmt.Errorf("%w: %s", storage.ErrNotFound, p.objectOf(e).Key)
+	}
+	return err
+}
+
+// has reports whether the object is there that holds a file. What a listing leaves out that
+// goes by packs or by retention it asks for.
+func (p *presence) has(ctx context.Context, e bundle.IndexEntry) (bool, error) {
+	key := p.objectOf(e).Key
+	if p.isListed(e, key) {
+		return true, nil
+	}
+	there, known := p.unlisted[key]
+	if known {
+		return there, nil
+	}
+	_, there, err := p.lookFor(ctx, key)
+	if err == nil {
+		p.unlisted[key] = there
+	}
+	if err == nil && !there {
+		p.log.Warn("an object is lost that live files lie in", logKey, key)
+	}
+	return there, err
+}
+
+func (p *presence) isListed(e bundle.IndexEntry, key string) bool {
+	all, v := p.bundles, deltalog.Version(e.Version)
+	switch {
+	case e.InBase:
+		all = p.bases
+	case e.Part != "":
+		from, _ := search(p.parts, v)
+		to, _ := search(p.parts, v+1)
+		return slices.ContainsFunc(p.parts[from:to], func(o object) bool { return o.Key == key })
+	}
+	_, listed := find(all, v)
+	return listed
+}
