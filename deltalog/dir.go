@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -29,8 +30,12 @@ type Dir struct {
 }
 
 // OpenDir returns the table in folder. The folder need not exist: the first
-// Stage or SetMarker makes it.
+// Stage or SetMarker makes it. No folder at all and a URL are errors: remote/lake opens
+// tables in buckets.
 func OpenDir(folder string) (*Dir, error) {
+	if folder == "" || strings.Contains(folder, "://") {
+		return nil, fmt.Errorf("%q is not a folder", folder)
+	}
 	abs, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
@@ -44,6 +49,9 @@ func OpenDir(folder string) (*Dir, error) {
 	}
 	return &Dir{folder: abs}, nil
 }
+
+// Folder returns the absolute path of the table's folder.
+func (d *Dir) Folder() string { return d.folder }
 
 // open returns the folder, which must exist: else the error wraps
 // fs.ErrNotExist. It is opened anew for each operation, since a table may be

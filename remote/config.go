@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -268,7 +269,7 @@ func (c *Config) Storage() (storage.Config, error) {
 	} else {
 		s = storage.Config{Scheme: schemes[c.StorageType], Bucket: get(c.Bucket), Prefix: get(c.Prefix), Params: url.Values{}}
 		if s.Scheme == "file" {
-			s.Bucket = get(c.Path)
+			s.Bucket = absolute(get(c.Path))
 		}
 		for name, value := range map[string]string{"region": c.Region, "endpoint": c.Endpoint} {
 			if value != "" {
@@ -283,6 +284,15 @@ func (c *Config) Storage() (storage.Config, error) {
 		s.Secret = storage.NewSecret(get(c.secret.Reveal()))
 	}
 	return s, missing
+}
+
+// absolute makes a path so, as storage.ParseURL does: it names the store, too.
+func absolute(path string) string {
+	abs, err := filepath.Abs(path)
+	if path == "" || err != nil {
+		return path
+	}
+	return abs
 }
 
 var environment = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)

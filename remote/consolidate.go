@@ -94,10 +94,13 @@ func (s *session) wholeHistory(ctx context.Context) (*identity, listing, []segme
 	if err != nil {
 		return nil, listing{}, nil, err
 	}
-	if id == nil {
-		return nil, listing{}, nil, ErrEmptyStore
-	}
 	l, err := s.list(ctx)
+	if err == nil && id == nil && len(l.bundles) == 0 {
+		err = ErrEmptyStore
+	}
+	if err == nil {
+		id, err = s.identityBeside(ctx, l, id)
+	}
 	if err != nil {
 		return nil, listing{}, nil, err
 	}

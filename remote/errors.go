@@ -143,6 +143,9 @@ func (e *Error) Hint() string {
 	if ofBundle && e.Op != "push" && errors.Is(e.Err, ErrCorrupt) && !errors.Is(e.Err, errLostHere) {
 		return "nothing of it was applied; to mend it remove the object and backups/head.json and push again from a table that has its versions; verify --data (VerifyOptions.Data) finds all that is damaged"
 	}
+	if e.Key == identityKey && errors.Is(e.Err, ErrCorrupt) {
+		return "put the object back, from a version of it that the service keeps or from a copy of the store"
+	}
 	for _, h := range hints {
 		if errors.Is(e.Err, h.class) {
 			return h.hint

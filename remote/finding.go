@@ -39,19 +39,46 @@ const (
 	FindingTime FindingKind = "time"
 )
 
-// classes are the errors that problems stand for.
-var classes = map[FindingKind]error{
-	FindingDamaged: ErrCorrupt, FindingMissing: ErrGap, FindingDiverged: ErrDiverged, FindingDifferent: ErrDiverged,
+// problem is a sort of problem: the error that it stands for, and how it is told.
+type problem struct {
+	class error
+	text  string // with their number
+}
+
+// problems are all sorts, in the order in which they are told.
+var problems = []*problem{problemDiverged, problemDamaged, problemMissing, problemOfTable}
+
+var (
+	problemDiverged = &problem{ErrDiverged, "%d diverged"}
+	problemDamaged  = &problem{ErrCorrupt, "%d damaged"}
+	problemMissing  = &problem{ErrGap, "%d missing"}
+	problemOfTable  = &problem{ErrCorrupt, "the table lacks or has changed %d files"}
+)
+
+// problem returns which sort of problem it is, nil if it is none.
+func (f Finding) problem() *problem {
+	switch {
+	case f.Kind == FindingDiverged:
+		return problemDiverged
+	case f.Kind == FindingDifferent, f.Kind == FindingMissing && f.OfTable:
+		return problemOfTable
+	case f.Kind == FindingMissing:
+		return problemMissing
+	case f.Kind == FindingDamaged:
+		return problemDamaged
+	}
+	return nil
 }
 
 // Finding is one thing that Verify found.
 type Finding struct {
 	Kind    FindingKind       `json:"kind"`
 	Problem bool              `json:"problem"`
-	Version *deltalog.Version `json:"version,omitempty"` // that it is about; nil if about none
-	Key     string            `json:"key,omitempty"`     // of the object, "" if about none
-	Path    string            `json:"path,omitempty"`    // of the table's file, "" if about none
-	Detail  string            `json:"detail"`            // for people
+	OfTable bool              `json:"of_table,omitempty"` // it is the table's, not the store's
+	Version *deltalog.Version `json:"version,omitempty"`  // that it is about; nil if about none
+	Key     string            `json:"key,omitempty"`      // of the object, "" if about none
+	Path    string            `json:"path,omitempty"`     // of the table's file, "" if about none
+	Detail  string            `json:"detail"`             // for people
 }
 
 // String is the finding on one line.
@@ -77,17 +104,18 @@ type findings struct {
 	mu       sync.Mutex
 	list     []Finding
 	omitted  int
-	problems map[FindingKind]int
+	problems map[*problem]int
 }
 
 func (c *findings) add(f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, f.Problem = classes[f.Kind]; f.Problem {
+	if p := f.problem(); p != nil {
+		f.Problem = true
 		if c.problems == nil {
-			c.problems = map[FindingKind]int{}
+			c.problems = map[*problem]int{}
 		}
-		c.problems[f.Kind]++
+		c.problems[p]++
 	}
 	if len(c.list) == maxFindings {
 		c.omitted++

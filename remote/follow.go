@@ -18,9 +18,9 @@ import (
 // It returns the error of ctx when that ends, and an error that waiting cannot
 // mend when it meets one: ErrDiverged, ErrNotEmpty, ErrConflict, ErrExtraHook,
 // ErrReadOnly, ErrUnsupported, ErrUnsafe, ErrTooLarge of what is to be pushed, or ErrGap
-// where the table ends below what was pruned. After any other it tries again, at
-// first after a second, then ever more rarely up to once a minute; Notify does not
-// shorten that. Nothing runs on after it returns. Only one Follow of a
+// where the table ends below what was pruned. A table or a store that has no version yet is
+// waited for like any other news. After any other error it tries again, at first after a second,
+// then ever more rarely up to once a minute; Notify does not shorten that. Nothing runs on after it returns. Only one Follow of a
 // Replicator runs at a time, a second returns an error at once.
 func (r *Replicator) Follow(ctx context.Context) error {
 	if !r.sync.begin() {
@@ -36,6 +36,9 @@ func (r *Replicator) Follow(ctx context.Context) error {
 			return opError("follow", ctx.Err())
 		case err != nil && isHopeless(err):
 			return err
+		case isNothingYet(err):
+			failures = 0
+			r.log.Info("nothing to do yet", logError, err)
 		case err != nil:
 			failures++
 			r.log.Warn("pass failed, trying again later", logError, err, logFailures, failures)
@@ -63,6 +66,9 @@ func (r *Replicator) Notify() {
 
 // hopeless are the errors that only a person or another program can mend.
 var hopeless = []error{ErrDiverged, ErrNotEmpty, ErrConflict, ErrExtraHook, ErrReadOnly, ErrUnsupported, ErrUnsafe}
+
+// isNothingYet: a table without a commit, or a store to which nobody has pushed.
+func isNothingYet(err error) bool { return errors.Is(err, ErrNoTable) || errors.Is(err, ErrEmptyStore) }
 
 func isHopeless(err error) bool {
 	var gap *gapAt

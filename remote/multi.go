@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -14,7 +15,8 @@ import (
 
 // Target is one of the stores that a Multi pushes to.
 type Target struct {
-	// Name is for reports, errors and logs; two must not be the same.
+	// Name is for reports, errors and logs; none is empty and no two are the same, nor are
+	// their stores.
 	Name  string
 	Store storage.Reader
 	// Observe, if set, takes the place of Options.Observe for this store.
@@ -69,8 +71,8 @@ func NewMulti(table LogReader, targets []Target, opts *Options) (*Multi, error) 
 		g = &group{lineage: newLineage(), memory: o.Memory, disk: spoolBytes}
 	}
 	for i, target := range targets {
-		if slices.Contains(m.names, target.Name) {
-			return nil, fmt.Errorf("remote: two stores are named %q", target.Name)
+		if err := checkTarget(target, targets[:i]); err != nil {
+			return nil, err
 		}
 		own := o
 		own.Logger = o.Logger.With(logStore, target.Name)
@@ -91,6 +93,23 @@ func NewMulti(table LogReader, targets []Target, opts *Options) (*Multi, error) 
 		g.members, m.group = m.members, g
 	}
 	return m, nil
+}
+
+// checkTarget makes sure that a target is another one than those before it: two copies in one
+// place are one.
+func checkTarget(target Target, before []Target) error {
+	if target.Name == "" {
+		return errors.New("remote: a store has no name")
+	}
+	for _, other := range before {
+		if other.Name == target.Name {
+			return fmt.Errorf("remote: two stores are named %q", target.Name)
+		}
+		if target.Store != nil && reflect.TypeOf(target.Store).Comparable() && target.Store == other.Store {
+			return fmt.Errorf("remote: %q and %q are one store", other.Name, target.Name)
+		}
+	}
+	return nil
 }
 
 // Replicators yields the Replicator of each store by its name, for Status, Lag, Base
@@ -138,6 +157,22 @@ func (m *Multi) named(i int, err error) error {
 	return fmt.Errorf("store %s: %w", m.names[i], err)
 }
 
+// SafeVersion returns the newest version that is safe in all stores, as Replicator.SafeVersion
+// tells it of each: ask before a VACUUM or a cleanup of the log, for what a store has not got yet
+// it will want from the table. Where one cannot tell, it returns the errors of those, joined, and
+// nothing is safe.
+func (m *Multi) SafeVersion(ctx context.Context) (deltalog.Version, error) {
+	versions, errs := make([]deltalog.Version, len(m.members)), make([]error, len(m.members))
+	m.each(func(i int, r *Replicator) {
+		v, err := r.SafeVersion(ctx)
+		versions[i], errs[i] = v, m.named(i, err)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return 0, err
+	}
+	return slices.Min(versions), nil
+}
+
 // Follow keeps every store in step with the table, each as Replicator.Follow does
 // for one. A store whose error waiting cannot mend is given up, which is logged, and the
 // others go on. It returns when ctx has ended or all were given up: the errors
@@ -174,7 +209,7 @@ func (m *Multi) Notify() {
 func (m *Multi) WaitFor(ctx context.Context, v deltalog.Version, k int) error {
 	n := len(m.members)
 	if k < 1 || k > n {
-		return opError("wait", fmt.Errorf("%d of %d stores", k, n))
+		return opError("wait", fmt.Errorf("for %d stores, of which there are %d", k, n))
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -87,7 +87,7 @@ func (s *session) identityBeside(ctx context.Context, l listing, id *identity) (
 	}
 	id, err := s.readIdentity(ctx)
 	if err == nil && id == nil {
-		err = fmt.Errorf("%w: %s is missing, but there are bundles, the first of version %d", ErrCorrupt, identityKey, int64(l.bundles[0].version))
+		err = &Error{Key: identityKey, Err: fmt.Errorf("%w: it is missing, but there are bundles, the first of version %d", ErrCorrupt, int64(l.bundles[0].version))}
 	}
 	return id, err
 }

@@ -194,10 +194,12 @@ type Replicator struct {
 // store is empty all but Push may wrap ErrEmptyStore; Follow and WaitFor end with the error
 // of the mode's call. New touches neither.
 //
-// A Replicator does not know where its table and its store are. The host keeps the store
-// out of the table's folder or prefix: VACUUM of an engine removes what no version names
-// from there, and with it a store. Where both are named by a storage.Config, its method
-// Holds tells.
+// The host keeps the store out of the table's folder or prefix: VACUUM of an engine removes
+// what no version names from there, and with it a store. New refuses a *storage.Dir within a
+// *deltalog.Dir; of others a Replicator does not know where they are. Where both are named by a
+// storage.Config, its method Holds tells.
+//
+// What the store is asked is retried, see storage.Retry.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
 	if store == nil {
 		return nil, errors.New("remote: a store is required")
@@ -212,9 +214,26 @@ func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, err
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
+	if err := checkApart(table, store); err != nil {
+		return nil, fmt.Errorf("remote: %w", err)
+	}
 	r := &Replicator{table: table, store: store, opts: o, log: o.Logger, turn: make(chan struct{}, 1), sync: newSyncing(), mode: o.Mode, partSize: defaultPartSize, rangeSize: defaultRangeSize, maxListed: defaultMaxListed}
 	r.turn <- struct{}{}
 	return r, nil
+}
+
+// checkApart makes sure that the store does not lie within the table, where both are folders.
+func checkApart(table LogReader, store storage.Reader) error {
+	in, isFolder := table.(*deltalog.Dir)
+	of, isFolderStore := store.(*storage.Dir)
+	if !isFolder || !isFolderStore {
+		return nil
+	}
+	place := func(folder string) storage.Config { return storage.Config{Scheme: "file", Bucket: folder} }
+	if place(in.Folder()).Holds(place(of.Folder())) {
+		return fmt.Errorf("the store %s must not lie within the table %s: VACUUM of an engine removes what it finds among a table's files, and so the backup", of.Folder(), in.Folder())
+	}
+	return nil
 }
 
 // maxConcurrency is more than any line or service is made faster by.
@@ -230,6 +249,9 @@ func (o *Options) fill() error {
 	}
 	if o.Concurrency < 0 || o.MaxVersions < 0 || o.Memory < 0 {
 		return errors.New("negative Concurrency, MaxVersions or Memory")
+	}
+	if o.History != HistoryFull && o.History != HistoryLive || o.Durability != DurabilityFull && o.Durability != DurabilityRelaxed {
+		return fmt.Errorf("unknown History %d or Durability %d", o.History, o.Durability)
 	}
 	if o.SyncInterval < 0 || o.Settle < 0 {
 		return errors.New("negative SyncInterval or Settle")

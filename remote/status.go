@@ -185,11 +185,8 @@ func (s *session) versions(ctx context.Context) iter.Seq2[VersionInfo, error] {
 // pinned below the floor, and the history.
 func (s *session) restorable(ctx context.Context) ([]segment, error) {
 	id, l, segments, err := s.wholeHistory(ctx)
-	if errors.Is(err, ErrEmptyStore) { // or there is damage
-		if l, err = s.list(ctx); err == nil && len(l.bundles) > 0 {
-			_, err = s.identityBeside(ctx, l, nil)
-		}
-		return nil, err
+	if errors.Is(err, ErrEmptyStore) {
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err

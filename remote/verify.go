@@ -51,7 +51,7 @@ type Verification struct {
 	Requests Requests      `json:"requests"`
 	Duration time.Duration `json:"duration_ns"`
 
-	problems map[FindingKind]int
+	problems map[*problem]int
 }
 
 // TableVerification compares the table with the store.
@@ -65,6 +65,9 @@ type TableVerification struct {
 	// Unknown counts files that no version in the store has, where the store has not
 	// all versions from 0 on, so that they may be of one that it lacks.
 	Unknown int64 `json:"unknown"`
+	// Absent counts files that its newest version needs, and that were gone at the source
+	// before they were pushed: nobody can read that version in full.
+	Absent int64 `json:"absent"`
 	// Ahead counts the versions above those of the store, Behind those that are
 	// missing to it.
 	Ahead  int64 `json:"ahead"`
@@ -84,21 +87,28 @@ func (v *Verification) Problems() int {
 	return n
 }
 
-// Err returns nil if no problem was found, else an error that wraps ErrCorrupt,
-// ErrGap and ErrDiverged, as far as there are such problems.
+// Err returns nil if no problem was found, else an error that wraps ErrDiverged where
+// commits differ, ErrCorrupt where something is damaged, or the table lacks files or has other
+// ones, and ErrGap where something is missing from the store.
 func (v *Verification) Err() error {
 	err := error(nil)
-	for _, kind := range []FindingKind{FindingDiverged, FindingMissing, FindingDamaged, FindingDifferent} {
-		n := v.problems[kind]
-		switch {
-		case n > 0 && err == nil:
-			err = fmt.Errorf("%w: %d %s", classes[kind], n, kind)
-		case n > 0:
-			err = fmt.Errorf("%w; %w: %d %s", err, classes[kind], n, kind)
+	for _, p := range problems {
+		n := v.problems[p]
+		if n == 0 {
+			continue
+		}
+		is := fmt.Errorf("%w: "+p.text, p.class, n)
+		if err == nil {
+			err = is
+		} else {
+			err = fmt.Errorf("%w; %w", err, is)
 		}
 	}
 	return err
 }
+
+// StoreProblems returns how many of the problems are not of the table alone.
+func (v *Verification) StoreProblems() int { return v.Problems() - v.problems[problemOfTable] }
 
 // Verify looks at everything that is of use in the store and changes nothing: that each
 // version follows the one before, that every bundle is there and says what it

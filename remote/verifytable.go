@@ -96,7 +96,7 @@ func (t *tableCheck) differs(kind FindingKind, v deltalog.Version, path, detail 
 	t.mu.Lock()
 	t.same = false
 	t.mu.Unlock()
-	t.v.found.add(Finding{Kind: kind, Version: &v, Path: path, Detail: detail})
+	t.v.found.add(Finding{Kind: kind, Version: &v, Path: path, OfTable: kind != FindingDiverged, Detail: detail})
 }
 
 // noteFiles notes which paths are live in the table, and which files lie there.
@@ -162,8 +162,17 @@ func (t *tableCheck) file(ctx context.Context, path string, notes []fileNote) er
 	switch {
 	case stored != nil:
 		return t.compare(ctx, path, *stored, live, absent)
-	case live && !absent && t.tip <= t.seen:
-		t.differs(FindingMissing, t.tip, path, "the table's newest version needs it, and the store has it nowhere")
+	case live && absent:
+		_, found, err := t.v.session.fileSize(ctx, path)
+		if err != nil || found {
+			return err
+		}
+		t.absent(path)
+	case live && t.tip <= t.seen:
+		t.mu.Lock()
+		t.same = false
+		t.mu.Unlock()
+		t.v.found.add(Finding{Kind: FindingMissing, Version: &t.tip, Path: path, Detail: "the table's newest version needs it, and nothing in the store that can be read has it"})
 	case here && !live && t.v.chain.partial:
 		t.mu.Lock()
 		t.done.Unknown++
@@ -210,13 +219,28 @@ func (t *tableCheck) compare(ctx context.Context, path string, want fileNote, li
 
 // gone notes a file that the store has and the table has not.
 func (t *tableCheck) gone(path string, want fileNote, live, absent bool) {
-	if live && !absent {
+	switch {
+	case live && absent:
+		t.absent(path)
+		return
+	case live:
 		t.differs(FindingMissing, deltalog.Version(want.Version), path, "the table's newest version needs it")
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.done.Vacuumed++
+}
+
+// absent notes a file that the table's newest version needs, that it lacks, and that was gone
+// at the source before it was pushed. An older version may be so: it is at the source, too.
+func (t *tableCheck) absent(path string) {
+	t.mu.Lock()
+	t.done.Absent++
+	t.mu.Unlock()
+	if t.tip >= t.seen {
+		t.differs(FindingMissing, t.tip, path, "the table's newest version needs it, and it was gone before it was pushed")
+	}
 }
 
 // conclude says what it comes to.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -44,13 +45,16 @@ var (
 
 // OpenDir returns the store in folder. The folder need not exist: until the
 // first Create or Put makes it, the store is empty. Anything else than a folder
-// at that place is an error.
+// at that place is an error, and so are no folder at all and a URL, which Open takes.
 //
 // What Create and Put acknowledge is durable as far as the file system keeps its word.
 // Where it has no fsync of folders (some of FUSE and SMB answer EINVAL or ENOTSUP), an
 // object's bytes are, and its name when that file system sees fit: a power cut may take
 // an object that was acknowledged, as a whole.
 func OpenDir(folder string) (*Dir, error) {
+	if folder == "" || strings.Contains(folder, "://") {
+		return nil, fmt.Errorf("%w: %q is not a folder", ErrInvalidConfig, folder)
+	}
 	abs, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
@@ -64,6 +68,9 @@ func OpenDir(folder string) (*Dir, error) {
 	}
 	return &Dir{folder: abs}, nil
 }
+
+// Folder returns the absolute path of the store's folder.
+func (d *Dir) Folder() string { return d.folder }
 
 func joinFolder(folder, prefix string) string {
 	return filepath.Join(folder, filepath.FromSlash(prefix))

@@ -24,7 +24,8 @@ type Driver interface {
 //
 //	store, err := storage.Open(ctx, "s3://bucket/prefix", s3.Driver())
 //
-// The store does not retry; see [Retry]. Returns an error wrapping
+// The store does not retry: package remote does, for all that is given to it, so a store for
+// that is not to be wrapped in [Retry] as well. Returns an error wrapping
 // ErrInvalidConfig if the URL is bad or no driver knows its scheme.
 func Open(ctx context.Context, url string, drivers ...Driver) (Store, error) {
 	c, err := ParseURL(url)

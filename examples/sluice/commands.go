@@ -97,7 +97,7 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 			if err != nil && !a.json && report.Versions == 0 {
 				return err // nothing happened that the error does not tell
 			}
-			if perr := a.printReport("", report); err == nil {
+			if perr := a.printReport("", report, err); err == nil {
 				err = perr
 			}
 			return err
@@ -228,6 +228,14 @@ func versionText(v *deltalog.Version) string {
 	return fmt.Sprint("version ", int64(*v))
 }
 
+// bundleText says which bundle carries a version: a run of small ones is one.
+func bundleText(v remote.VersionInfo) string {
+	if v.Bundle != v.Version {
+		return fmt.Sprintf("in the bundle of version %d", int64(v.Bundle))
+	}
+	return fmt.Sprintf("bundle of %d bytes", v.Size)
+}
+
 func (a *app) versionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "versions [TABLE] URL", Short: "List the versions that can be restored", Args: cli.Between(1, 2),
@@ -245,7 +253,7 @@ func (a *app) versionsCommand() *cobra.Command {
 				if a.json {
 					err = a.printJSON(v)
 				} else {
-					_, err = fmt.Fprintf(a.out, "%d\t%d bytes\t%s\n", v.Version, v.Size, v.Stored.UTC().Format(time.RFC3339))
+					_, err = fmt.Fprintf(a.out, "%d\t%s\t%s\n", v.Version, v.Stored.UTC().Format(time.RFC3339), bundleText(v))
 				}
 				if err != nil {
 					return err

@@ -66,6 +66,9 @@ func (a *app) printDrilled(d remote.Drilled, err error) error {
 	if err != nil {
 		verdict = "not as it should be"
 	}
+	if t.Absent > 0 {
+		verdict += fmt.Sprintf("; %d that it needs were gone before they were pushed", t.Absent)
+	}
 	r := d.Restore
 	_, perr := fmt.Fprintf(a.out, "version %d restored in %s: %d files, %d bytes (%d GET, %d LIST)\nread back and compared in %s: %d commits, %d files, %s\n",
 		d.Version, r.Duration.Round(time.Millisecond), r.Files, r.Bytes, r.Requests.Get, r.Requests.List,

@@ -97,7 +97,7 @@ func (a *app) printChanges(label string) remote.ObserveFunc {
 	return func(ctx context.Context, _ string) (context.Context, func(remote.Report, error)) {
 		return ctx, func(r remote.Report, _ error) { // Follow logs the error
 			if r.Versions > 0 || r.Base != nil {
-				a.failed(a.printReport(label, r))
+				a.failed(a.printReport(label, r, nil))
 			}
 		}
 	}

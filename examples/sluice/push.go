@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 )
 
@@ -28,7 +29,12 @@ store that is down delays no other.`,
 }
 
 func (a *app) push(ctx context.Context, args []string) error {
-	o, err := a.openAll(ctx, args, nil)
+	o, err := a.openAll(ctx, args, func(_ *remote.Options, c *remote.Config) error {
+		if c.Mode != remote.ModePush {
+			return fmt.Errorf("%w: %s is of mode %s, that of a replica, which is not pushed from", cli.ErrUsage, a.config, c.Mode)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -42,22 +48,23 @@ func (a *app) push(ctx context.Context, args []string) error {
 	}
 	for _, r := range reports {
 		if r.Err == nil || r.Report.Versions > 0 || a.json { // else the error tells all
-			err = errors.Join(err, a.printReport(o.label(r.Name), r.Report))
+			err = errors.Join(err, a.printReport(o.label(r.Name), r.Report, r.Err))
 		}
 	}
 	return err
 }
 
 // printReport prints a line; label names the store where there are several, else it
-// is empty.
-func (a *app) printReport(label string, r remote.Report) error {
+// is empty. What went wrong is told in JSON alone: else it comes at the end.
+func (a *app) printReport(label string, r remote.Report, failed error) error {
 	a.printing.Lock()
 	defer a.printing.Unlock()
 	if a.json {
 		return a.printJSON(struct {
 			Store string `json:"store,omitempty"`
 			remote.Report
-		}{label, r})
+			Error string `json:"error,omitempty"`
+		}{label, r, errorText(failed)})
 	}
 	what := "nothing new"
 	if r.Versions > 0 {
@@ -78,6 +85,13 @@ func (a *app) printReport(label string, r remote.Report) error {
 	q := r.Requests
 	_, err := fmt.Fprintf(a.out, "%s: %s (%d PUT, %d GET, %d LIST, %s)\n", prefixed(label, r.Mode), what, q.Put, q.Get, q.List, r.Duration.Round(time.Millisecond))
 	return err
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func (a *app) printJSON(v any) error { return json.NewEncoder(a.out).Encode(v) }

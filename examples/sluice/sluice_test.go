@@ -37,7 +37,7 @@ func TestUsage(t *testing.T) {
 		{"URL: invalid storage configuration: this is no URL: want scheme://bucket/prefix, file:///folder, mem:// or a folder that begins with /, ./ or ../", []string{"push", "t1", "st1"}},
 		{"URL: ", []string{"pull", "t1", "st1"}},
 		{"URL: ", []string{"drill", "st1"}},
-		{"TABLE: ", []string{"push", "s3:/b://t", "mem://"}},
+		{"TABLE: ", []string{"push", "s3:/b://t", "file:///tmp/s"}},
 		{"argument 2 is empty", []string{"push", "t", ""}},
 		{"argument 1 is empty", []string{"push", "", "mem://"}},
 		{"argument 1 is empty", []string{"verify", "", "mem://"}},

@@ -50,6 +50,9 @@ the oldest version that one side lacks was committed longer ago than that.`,
 				}
 				errs = append(errs, err)
 			}
+			if len(errs) > 1 && !a.json {
+				errs = append(errs, a.printSafeInAll(cmd.Context(), m))
+			}
 			return errors.Join(errs...)
 		},
 	}
@@ -62,6 +65,12 @@ the oldest version that one side lacks was committed longer ago than that.`,
 func (a *app) status(ctx context.Context, rep *remote.Replicator, label string, maxLag time.Duration) error {
 	st, err := rep.Status(ctx)
 	if err != nil && !(errors.Is(err, remote.ErrGap) && st.Local != nil) {
+		if a.json && label != "" { // else the error at the end tells
+			err = errors.Join(err, a.printJSON(struct {
+				Store string `json:"store"`
+				Error string `json:"error"`
+			}{label, err.Error()}))
+		}
 		return err
 	}
 	if err = errors.Join(err, a.printStatus(label, st)); err != nil {
@@ -70,10 +79,22 @@ func (a *app) status(ctx context.Context, rep *remote.Replicator, label string, 
 	switch {
 	case st.Diverged:
 		return fmt.Errorf("%w: the newest common version has another commit in the store", remote.ErrDiverged)
+	case maxLag < math.MaxInt64 && st.Local == nil && st.Store == nil:
+		return fmt.Errorf("%w: neither the table nor the store has a version", errBehind)
 	case st.Lag.Age > maxLag:
 		return fmt.Errorf("%w: the oldest missing version is %s old, %s are allowed", errBehind, st.Lag.Age.Round(time.Second), maxLag)
 	}
 	return nil
+}
+
+// printSafeInAll says up to where it is safe to vacuum for the sake of all stores.
+func (a *app) printSafeInAll(ctx context.Context, m *remote.Multi) error {
+	text := "none"
+	if v, err := m.SafeVersion(ctx); err == nil {
+		text = versionText(&v)
+	}
+	_, err := fmt.Fprintf(a.out, "all stores\nsafe to vacuum and to clean up: %s\n", text)
+	return err
 }
 
 // printStatus prints some lines; label names the store where there are several.

@@ -9,13 +9,15 @@ import (
 	"github.com/pondworks/sluice/examples/internal/cli"
 	"github.com/pondworks/sluice/remote"
 	"github.com/pondworks/sluice/storage"
-	"github.com/pondworks/sluice/storage/all"
 )
 
 // configFlag adds --config to a command that takes TABLE URL.
 func (a *app) configFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.config, "config", "", "take the store from this YAML file instead of URL, and the replicas that it names as well")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if a.config != "" && len(args) == 2 {
+			return fmt.Errorf("%w: --config names the store, URL %s is one too many", cli.ErrUsage, args[1])
+		}
 		if a.config != "" {
 			return cli.Between(1, 1)(cmd, args)
 		}
@@ -47,7 +49,7 @@ func stores(ctx context.Context, c *remote.Config) (targets []remote.Target, pla
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
 		}
-		store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+		store, err := openPlace(ctx, place)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -31,7 +31,7 @@ func openTable(ctx context.Context, where string, stores ...storage.Config) (rem
 	if place.Scheme == "file" { // commits keep their times only there
 		return deltalog.OpenDir(place.Bucket)
 	}
-	store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+	store, err := openPlace(ctx, place)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +44,14 @@ func openStore(ctx context.Context, url string) (storage.Store, storage.Config, 
 	if err != nil {
 		return nil, place, fmt.Errorf("URL: %w", err)
 	}
-	store, err := storage.OpenConfig(ctx, place, all.Drivers()...)
+	store, err := openPlace(ctx, place)
 	return store, place, err
+}
+
+// openPlace opens a store that outlives the command.
+func openPlace(ctx context.Context, place storage.Config) (storage.Store, error) {
+	if place.Scheme == "mem" {
+		return nil, fmt.Errorf("%w: what lies in memory is gone when the command ends", cli.ErrUsage)
+	}
+	return storage.OpenConfig(ctx, place, all.Drivers()...)
 }

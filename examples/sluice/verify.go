@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,9 +49,15 @@ no problem. Without problems the exit code is 0.`,
 	return cmd
 }
 
-// ofTable reports whether a file is gone from the table, or changed there.
-func ofTable(f remote.Finding) bool {
-	return f.Path != "" && f.Key == "" && (f.Kind == remote.FindingMissing || f.Kind == remote.FindingDifferent)
+// wayOut says what to do where something is wrong with the table or the store.
+func wayOut(v remote.Verification) string {
+	switch {
+	case v.StoreProblems() > 0 && v.Table != nil:
+		return "the store is not whole: keep this table, as what it has may be had nowhere else\n"
+	case v.Table != nil && v.Table.Absent > 0 || v.Problems() == 0:
+		return ""
+	}
+	return "sluice init into an empty folder brings back what the table lacks or has changed: take that folder, or copy the files from there\n"
 }
 
 func (a *app) printVerification(v remote.Verification) error {
@@ -84,9 +89,13 @@ func (a *app) printVerification(v remote.Verification) error {
 		}
 		fmt.Fprintf(&b, "the table, version %d, is %s the store: %d commits and %d files (%d bytes) are the same, %d ahead, %d behind, %d old files vacuumed\n",
 			t.Version, same, t.Commits, t.Files, t.Bytes, t.Ahead, t.Behind, t.Vacuumed)
-		if !t.Identical && slices.ContainsFunc(v.Findings, ofTable) {
-			b.WriteString("sluice init into an empty folder brings back what the table lacks or has changed: take that folder, or copy the files from there\n")
+		if t.Absent > 0 {
+			fmt.Fprintf(&b, "%d files that it needs were gone before they were pushed: nobody can read that version in full\n", t.Absent)
 		}
+		b.WriteString(wayOut(v))
+	}
+	if v.Lineage == "" && v.Problems() == 0 {
+		return nil // nothing was looked at, as the error says
 	}
 	q := v.Requests
 	fmt.Fprintf(&b, "%d problems (%d GET, %d LIST, %s)\n", v.Problems(), q.Get, q.List, v.Duration.Round(time.Millisecond))

@@ -87,5 +87,5 @@ func TestVerifyTellsHowToMendAReplica(t *testing.T) {
 	sluice(cli.ExitDone, "init", replica, store)
 	require.NotContains(t, sluice(cli.ExitDone, "verify", replica, store), "brings back")
 	require.NoError(t, os.Remove(filepath.Join(replica, "f.parquet")))
-	require.Contains(t, sluice(cli.ExitGap, "verify", replica, store), "sluice init into an empty folder brings back what the table lacks")
+	require.Contains(t, sluice(cli.ExitCorrupt, "verify", replica, store), "sluice init into an empty folder brings back what the table lacks")
 }

@@ -42,9 +42,9 @@ func ExitCode(err error) int {
 		{remote.ErrNotEmpty, ExitNotEmpty},
 		{remote.ErrDiverged, ExitDiverged},
 		{remote.ErrConflict, ExitDiverged},
-		{remote.ErrGap, ExitGap},
 		{remote.ErrUnsupported, ExitUnsupported},
 		{remote.ErrCorrupt, ExitCorrupt},
+		{remote.ErrGap, ExitGap},
 		{remote.ErrUnavailable, ExitUnavailable},
 		{remote.ErrDenied, ExitDenied},
 	} {
