@@ -27,6 +27,7 @@ func (r *Replicator) Base(ctx context.Context) (Report, error) {
 func (s *session) takeNewestBase(ctx context.Context) error {
 	ctx, release := s.hold(ctx)
 	defer release()
+	s.catalog = nil
 	pos, err := s.locateNow(ctx)
 	if err != nil {
 		return err

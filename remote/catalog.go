@@ -13,7 +13,8 @@ import (
 
 // catalog remembers which bundle has which file, for the versions from first to
 // last that this process pushed, so that the next base need not read their
-// manifests.
+// manifests. It goes with the position: one that was looked up anew may be that of a store
+// which was begun anew.
 type catalog struct {
 	first, last deltalog.Version
 	files       map[string]bundle.IndexEntry // by path; of several the newest
@@ -57,33 +58,24 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 // is missing, negative if there is none: then they need not have all that is live.
 func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, l listing, pos *position) (lost deltalog.Version, err error) {
 	l.hints = pos.hints()
-	upto, after := pos.last, deltalog.Version(-1)
-	if b, found, err := s.newestOwnBase(ctx, l, segment{last: upto}, upto); err != nil {
+	upto, chain := pos.last, commits{}
+	after, err := s.addNewestBase(ctx, sorted, l, upto, chain)
+	if err != nil {
 		return -1, err
-	} else if found {
-		after = b.version
 	}
-	chain := commits{}
-	if after >= 0 {
-		b, err := s.addIndex(ctx, sorted, after)
-		if err != nil {
-			return -1, at(after, baseKey(after), err)
-		}
-		chain[after] = b.Commit.SHA256
-	}
-	known := s.catalog
+	known := s.catalogFor(after, upto)
 	unknown, err := s.runBeyond(ctx, l, after, upto)
 	if err != nil {
 		return -1, err
 	}
 	for _, o := range l.bundles {
-		inCatalog := known != nil && known.first <= o.version && o.version <= known.last
+		inCatalog := known != nil && known.first <= o.version
 		if after < o.version && o.version <= upto && !inCatalog {
 			unknown = append(unknown, o)
 		}
 	}
 	lost, err = s.addManifests(ctx, sorted, unknown, after, chain)
-	if err != nil || known == nil || known.last > upto {
+	if err != nil || known == nil {
 		return lost, err
 	}
 	for _, e := range known.files {
@@ -94,10 +86,41 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, l listi
 	return lost, nil
 }
 
+// addNewestBase adds what the index of the newest base lists that can be read, and its commit to
+// the chain. It returns its version, negative if there is none.
+func (s *session) addNewestBase(ctx context.Context, sorted *extsort.Sorter, l listing, upto deltalog.Version, chain commits) (deltalog.Version, error) {
+	for target := upto; ; {
+		o, found, err := s.newestOwnBase(ctx, l, segment{last: upto}, target)
+		if err != nil || !found {
+			return -1, err
+		}
+		b, err := s.addIndex(ctx, sorted, o.version)
+		if isBroken(err) {
+			s.log.Warn("a base that cannot be read is passed over", logKey, o.Key, logError, err)
+			target = o.version - 1
+			continue
+		}
+		if err != nil {
+			return -1, at(o.version, o.Key, err)
+		}
+		chain[o.version] = b.Commit.SHA256
+		return o.version, nil
+	}
+}
+
+// catalogFor returns what this process remembers, if that is all that came after the base of
+// version after: what it knows of older versions others have overruled.
+func (s *session) catalogFor(after, upto deltalog.Version) *catalog {
+	if c := s.catalog; c == nil || c.last != upto || c.first <= after {
+		s.catalog = nil
+	}
+	return s.catalog
+}
+
 // runBeyond returns the run of the history within which the base of version after lies, if it
 // leads beyond it, up to upto at most.
 func (s *session) runBeyond(ctx context.Context, l listing, after, upto deltalog.Version) ([]object, error) {
-	inCatalog := s.catalog != nil && s.catalog.first <= after+1 && s.catalog.last > after
+	inCatalog := s.catalog != nil && s.catalog.first <= after+1
 	if after < 0 || after >= upto || inCatalog {
 		return nil, nil
 	}

@@ -87,6 +87,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // errNotYet: nothing is missing, the store just ends below the version.
 var errNotYet = fmt.Errorf("%w: it was not pushed yet", ErrGap)
 
+// errNeeded: an object that retention is to keep is not there.
+var errNeeded = fmt.Errorf("%w", ErrGap)
+
 // errPruned: what is missing retention has given up.
 var errPruned = fmt.Errorf("%w", ErrGap)
 
@@ -118,6 +121,7 @@ var hints = []struct {
 	{errNotYet, "ask for the newest version or one below it, or push first"},
 	{errTooOld, "ask for that version, a newer one, or one that is pinned"},
 	{errPruned, "what retention gave up cannot be had again; init a new replica, or go across it (--across-gap, Options.AcrossGap), which drops the replica's log below"},
+	{errNeeded, "put it back, from a version of it that the service keeps, or do without: take a base, keep fewer versions, unpin"},
 	{errBehind, "nothing was changed"},
 	{ErrGap, "go across it (--across-gap, Options.AcrossGap), which leaves out what is missing, if a base follows that has all that is live; else push the missing versions again from a table that has them, after deleting backups/head.json, by which a push goes"},
 	{ErrNotEmpty, "choose an empty or new folder"},

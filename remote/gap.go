@@ -21,8 +21,11 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 		needed = min(pos.last, tip)
 	}
 	there, err := s.hasCommit(ctx, needed)
-	if there && !pos.some && from > 0 { // a first push that died before its first bundle
-		pos.gap = &gapAt{version: from}
+	if there && !pos.some && from > 0 {
+		if from == pos.floor {
+			return s.beginAtFloor(ctx, pos)
+		}
+		pos.gap = &gapAt{version: from} // a first push died before its first bundle
 	}
 	if err != nil || there {
 		return err
@@ -56,6 +59,32 @@ func (s *session) findGap(ctx context.Context, pos *position, tip deltalog.Versi
 		return nil
 	}
 	return s.checkTableID(ctx, pos, start)
+}
+
+// beginAtFloor lets a push go on at the floor, whose bundle was lost, from what the base there
+// proves to be the table of the store.
+func (s *session) beginAtFloor(ctx context.Context, pos *position) error {
+	v := pos.floor
+	b, err := s.readWholeBase(ctx, object{version: v, Info: storage.Info{Key: baseKey(v), Size: -1}})
+	if err != nil {
+		return at(v, baseKey(v), err)
+	}
+	here, err := hashLocal(ctx, s.table, v)
+	if err != nil {
+		return at(v, "", err)
+	}
+	if here != b.Commit.SHA256 {
+		return diverged(v, here, b.Commit.SHA256)
+	}
+	before, err := hashLocal(ctx, s.table, v-1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return at(v-1, "", fmt.Errorf("%w: the bundle of version %d was lost, and the table's log does not go back to the one before", ErrGap, int64(v)))
+	}
+	if err != nil {
+		return at(v-1, "", err)
+	}
+	pos.some, pos.last, pos.commit, pos.lostFirst = true, v-1, before, false
+	return nil
 }
 
 // confirmGap looks for the gap once more, from where the store is by its listing.

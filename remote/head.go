@@ -40,7 +40,7 @@ func (s *session) createSmall(ctx context.Context, key string, v any) error {
 // hint: not being able to write it is noted and never an error, and it is
 // never retried.
 func (s *session) updateHead(ctx context.Context, pos *position) error {
-	if !pos.some || !pos.mend || s.store.over == nil || pos.last < pos.newer {
+	if !pos.some || !pos.mend || s.store.over == nil || pos.isBehind() {
 		return nil
 	}
 	tag, err := s.putHead(ctx, pos, pos.tag)

@@ -95,20 +95,20 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 	}
 }
 
-// beginAtBase restores the base to begin with, or where that is of another history, an older
-// one. Where none is left it stays at tip, if the first version of all comes next.
+// beginAtBase restores the base to begin with, or where that cannot be read or is of another
+// history, an older one. Where none is left it stays at tip, if the first version of all comes next.
 func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {
 	for {
-		foreign := *g.base
-		restored, err := s.restoreBase(ctx, table, foreign, tip != nil || g.anew, g)
-		if !errors.Is(err, errForeignBase) {
+		at := *g.base
+		restored, err := s.restoreBase(ctx, table, at, tip != nil || g.anew, g)
+		if !errors.Is(err, errForeignBase) && !errors.As(err, new(brokenBase)) {
 			return restored, err
 		}
-		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == foreign })
+		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == at })
 		if g.base = s.beginning(g.listing, g.in, g.target); g.base == nil && g.in.first > 0 {
 			return tip, err
 		}
-		s.log.Warn("a base of another history is passed over", logKey, baseKey(foreign))
+		s.log.Warn("a base is passed over", logKey, baseKey(at), logError, err)
 		s.discard(ctx, table)
 		if g.base == nil {
 			return tip, nil

@@ -243,7 +243,7 @@ func TestConsolidateThatTakesLong(t *testing.T) {
 }
 
 // A pack whose index was lost may be all that is left of bundles that a base refers to: who
-// removes it takes the last copy.
+// removes it takes the last copy. Nothing else may go either.
 func TestPruneKeepsAPackWhoseIndexWasLost(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()
 	for range 6 {
@@ -261,8 +261,11 @@ func TestPruneKeepsAPackWhoseIndexWasLost(t *testing.T) {
 	index := read(t, store, indexOf(pack))
 	require.NoError(t, store.(storage.Deleter).Delete(t.Context(), indexOf(pack)))
 
-	prune(t, store, now)
-	require.Contains(t, objects(t, store), pack)
+	before := objects(t, store)
+	_, err := storeOnly(t, store, nil).Prune(t.Context(), now)
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, "put it back")
+	require.Equal(t, before, objects(t, store))
 	require.NoError(t, store.Create(t.Context(), indexOf(pack), bytes.NewReader(index), -1))
 	live, _ := initLive(t, store, remote.Options{})
 	require.Equal(t, liveFiles(t, source.dir, 9), liveFiles(t, live, 9))

@@ -10,7 +10,8 @@ import (
 // A Consolidate that was cut off leaves a pack without an index. It does not count, and the
 // next one takes it, if its bundles are still the same and no more came after them. Else it
 // is of no use: its name is taken, so that packs are cut elsewhere (makePacks), and it stays
-// until Prune removes it.
+// until Prune removes it. One whose index was lost may have the last copy of a bundle: then Prune
+// removes nothing (checkNeeded).
 
 // leftPacks returns the packs without an index that no Consolidate takes any more, with the
 // time since when that is so: packs with an index have all their versions, or they lie below
@@ -42,19 +43,4 @@ func (l listing) packedSince(first, last deltalog.Version) (since time.Time, all
 		}
 	}
 	return since, first > last
-}
-
-// mayHaveTheLast reports whether a pack without an index may have a bundle that is needed and
-// that is nowhere else, its index having been lost. With that the pack is of use again.
-func (s *session) mayHaveTheLast(o object, every listing, n *needed) bool {
-	for v := range n.bundles {
-		if v < o.version || v > o.last {
-			continue
-		}
-		_, packed := s.packs[v]
-		if _, found := find(every.bundles, v); !found && !packed {
-			return true
-		}
-	}
-	return false
 }

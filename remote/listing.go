@@ -72,6 +72,7 @@ func (s *session) listKeys(ctx context.Context, every bool) (l listing, skipped 
 	if err == nil && after != "" {
 		_, err = s.listInto(ctx, &l, versionPrefix, after, true)
 	}
+	l.dropLostPacks()
 	for _, all := range []*[]object{&l.bundles, &l.parts, &l.bases, &l.packs, &l.indexes, &l.floors} {
 		slices.SortFunc(*all, byVersion)
 	}
@@ -90,6 +91,7 @@ func (s *session) listInto(ctx context.Context, l *listing, prefix, after string
 			return "", fmt.Errorf("list %s: %w", prefix, err)
 		}
 		if !every && strings.HasPrefix(info.Key, versionPrefix) {
+			l.dropLostPacks()
 			if skip := l.packedUpTo() - maxRun; skip >= 0 && skip <= maxSkip {
 				return strings.TrimSuffix(bundleKey(skip), bundleName), nil
 			}
@@ -98,6 +100,16 @@ func (s *session) listInto(ctx context.Context, l *listing, prefix, after string
 		l.take(info)
 	}
 	return "", nil
+}
+
+// dropLostPacks leaves out the indexes whose pack is not there: what they say leads nowhere, and
+// hides the bundles, which may be there yet. All keys of packs were listed by then.
+func (l *listing) dropLostPacks() {
+	packs := map[string]bool{}
+	for _, o := range l.packs {
+		packs[o.Key] = true
+	}
+	l.indexes = slices.DeleteFunc(l.indexes, func(x object) bool { return !packs[packKey(x.version, x.last)] })
 }
 
 func (l *listing) take(info storage.Info) {

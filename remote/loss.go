@@ -75,6 +75,21 @@ func (s *session) beyondLoss(ctx context.Context, l listing, end deltalog.Versio
 	return 0, false, nil
 }
 
+// newestWholeBase returns the newest whole base in the segment up to target.
+func (s *session) newestWholeBase(ctx context.Context, l listing, in segment, target deltalog.Version) (object, bool, error) {
+	for {
+		o, found := l.newestBase(in, target)
+		if !found {
+			return o, false, nil
+		}
+		whole, err := s.isWhole(ctx, l, o)
+		if whole || err != nil {
+			return o, whole, err
+		}
+		target = o.version - 1
+	}
+}
+
 // isWhole reports whether a base is of the history, as its bundle proves, and all is there that
 // its index refers to. It reads the base to its end.
 func (s *session) isWhole(ctx context.Context, l listing, o object) (bool, error) {

@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -128,4 +130,57 @@ func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) 
 		}
 	}
 	return errors.Join(err, index.Close())
+}
+
+// checkNeeded makes sure that all is there which the promised versions need, with the keys of
+// every object. It wraps errNeeded if not.
+func (s *session) checkNeeded(ctx context.Context, id *identity, every, l listing, n *needed) error {
+	lost := func(v deltalog.Version, key string) error {
+		return at(v, key, fmt.Errorf("%w: it is needed and not there, so nothing is removed", errNeeded))
+	}
+	for v := range n.bundles {
+		_, packed := s.packs[v]
+		if _, there := find(every.bundles, v); !there && !packed {
+			return lost(v, bundleKey(v))
+		}
+	}
+	bases := maps.Clone(n.bases)
+	if floor := l.floor(); floor > id.First {
+		bases[floor] = true
+	}
+	for v := range bases {
+		if _, there := find(every.bases, v); !there {
+			return lost(v, baseKey(v))
+		}
+	}
+	parts := maps.Clone(n.parts)
+	for _, o := range every.parts {
+		delete(parts, o.Key)
+	}
+	for key := range parts {
+		v, _, _ := parsePartKey(key)
+		return lost(v, key)
+	}
+	return s.checkPins(ctx, id, l)
+}
+
+// checkPins makes sure that the pinned versions below the floor can be had.
+func (s *session) checkPins(ctx context.Context, id *identity, l listing) error {
+	for _, pin := range l.pins {
+		if pin >= l.floor() {
+			continue
+		}
+		_, start, err := s.basesOfPin(ctx, id, l, pin)
+		if err != nil {
+			return err
+		}
+		seg, _, err := s.gapFreeEnd(ctx, l, start, onlyTo(-1))
+		if err == nil && seg.last < pin {
+			err = at(pin, "", fmt.Errorf("%w: it is pinned, and the versions that it takes end at %d, so nothing is removed", errNeeded, int64(seg.last)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

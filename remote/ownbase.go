@@ -14,9 +14,14 @@ import (
 // the history has come to its version, by other commits, it lies there still: so a base is
 // taken for one of the history only if it has the commit that the bundle has.
 
-// isOwnBase reports whether a base is of the history, as far as a bundle has its version.
+// isOwnBase reports whether a base can be read and is of the history, as far as a bundle has its
+// version.
 func (s *session) isOwnBase(ctx context.Context, l listing, o object) (bool, error) {
 	b, err := s.peekBase(ctx, o)
+	if isBroken(err) {
+		s.log.Warn("a base that cannot be read is passed over", logKey, o.Key, logError, err)
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

@@ -36,6 +36,7 @@ type plan struct {
 
 	moved   []bundle.Version // by this push, if need be in several bundles
 	present int              // versions that were there already
+	leads   deltalog.Version // the last one of the bundle that was there, be it beyond these
 }
 
 // versionPlan is one version as its bundle will carry it.

@@ -19,14 +19,20 @@ type position struct {
 	time      int64            // of last, as Delta counts it, milliseconds
 	tag       string           // of the head object, for a conditional Put
 	newer     deltalog.Version // that the head with this tag has, where another pusher has come further
+	leads     deltalog.Version // up to where a bundle leads that this call has met, be it beyond last
 	base      sinceBase
 	runs      runHints
 	gap       *gapAt // that comes next; nil: the version after last, if there is any
 	mend      bool   // the head object does not say this
 	found     time.Time
-	unsound   error // what a listing found wrong below last, which no push may go on from
-	lostFirst bool  // the version is missing with which the history begins, but not those above it
+	unsound   error            // what a listing found wrong below last, which no push may go on from
+	floor     deltalog.Version // below which nothing is promised, where the store was listed
+	lostFirst bool             // the version is missing with which the history begins, but not those above it
 }
+
+// isBehind reports whether more is known to be in the store than up to last. A head that says less
+// would mislead: in a run it would free the names of what the run has.
+func (p *position) isBehind() bool { return p.last < max(p.newer, p.leads) }
 
 // next is the version that the store wants, or the one after a gap that the
 // source has.
@@ -37,17 +43,18 @@ func (p *position) next() deltalog.Version {
 	case p.some:
 		return p.last + 1
 	case p.identity != nil:
-		return p.identity.First
+		return max(p.identity.First, p.floor)
 	}
 	return 0
 }
 
-// end is the newest version in the store, -1 if there is none.
+// end is the newest version in the store, or, if there is none, the one below those that are
+// promised: -1 without a floor.
 func (p *position) end() deltalog.Version {
 	if p.some {
 		return p.last
 	}
-	return -1
+	return max(0, p.floor) - 1
 }
 
 // hints are what is known of the bundles.
@@ -104,7 +111,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	if id, err = s.identityBeside(ctx, l, id); err != nil {
 		return nil, err
 	}
-	p := &position{identity: id, mend: true}
+	p := &position{identity: id, mend: true, floor: l.floor()}
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
 	if err != nil || len(segments) == 0 {
 		p.lostFirst = l.promisedBy(nil) >= 0 || len(l.floors) > 0

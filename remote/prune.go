@@ -48,7 +48,8 @@ type Pruned struct {
 	Requests Requests `json:"requests"`
 }
 
-// Prune is retention. It settles on a floor, a version with a base that is not
+// Prune is retention. Where something is lost that promised versions need it removes nothing,
+// since what is to go may be all that they can be had from: it wraps ErrGap. Else it settles on a floor, a version with a base that is not
 // above what the options keep, and records it in an object of its own; then, a
 // grace period later, so mostly by another call, it removes what no retained version
 // needs: decided from what the indexes of the retained bases refer to, never from
@@ -157,7 +158,7 @@ func (s *session) raiseFloor(ctx context.Context, id *identity, l *listing, segm
 		return err
 	}
 	for _, seg := range slices.Backward(segments) {
-		b, found, err := s.newestOwnBase(ctx, *l, seg, keep)
+		b, found, err := s.newestWholeBase(ctx, *l, seg, keep)
 		if err != nil {
 			return err
 		}
@@ -227,6 +228,9 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkNeeded(ctx, id, every, l, n); err != nil {
+		return nil, err
+	}
 	h, err := s.headOf(ctx, id)
 	if err != nil {
 		return nil, err
@@ -272,9 +276,7 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 		}
 	}
 	for _, o := range every.leftPacks(l) {
-		if !s.mayHaveTheLast(o, every, n) {
-			add(o.ModTime, o)
-		}
+		add(o.ModTime, o)
 	}
 	add(time.Time{}, every.unpins...)
 	for _, o := range every.parts {

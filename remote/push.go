@@ -67,7 +67,7 @@ func (s *session) push(ctx context.Context) error {
 	if herr := s.updateHead(ctx, pos); err == nil {
 		err = herr
 	}
-	if err == nil && pos.last >= pos.newer { // else the head tells more
+	if err == nil && !pos.isBehind() {
 		s.remember(pos)
 	}
 	return err
@@ -91,6 +91,7 @@ func (s *session) position(ctx context.Context) (*position, error) {
 	if seen != nil && s.opts.Clock().Sub(seen.found) < seenFor {
 		return seen, nil
 	}
+	s.catalog = nil
 	return s.locate(ctx)
 }
 
@@ -210,6 +211,10 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 		if err != nil {
 			return err
 		}
+		if more := min(pos.leads, tip); more > last { // to where a head may be written
+			s.report.Remaining -= int(more - last)
+			last = more
+		}
 		if pos.last < last {
 			if err := s.updateHead(ctx, pos); err != nil {
 				return err
@@ -255,6 +260,7 @@ func (p *position) advance(v *versionPlan) {
 func (p *position) advanceBy(done *plan) {
 	p.advance(done.versions[len(done.versions)-1])
 	p.base.Pushed += done.packed
+	p.leads = max(p.leads, done.leads)
 	if done.stored == nil {
 		p.runs = runHints{From: p.last + 1}
 	} else {

@@ -60,7 +60,7 @@ func (s *session) repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	if err != nil {
 		return nil, err
 	}
-	promised := l.promisedBy(h) // what lies up to there was history, also where that is broken
+	promised := max(l.promisedBy(h), l.floor()) // what lies up to there was history, also where that is broken
 	for _, pack := range l.indexes {
 		promised = max(promised, pack.last)
 	}

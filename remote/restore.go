@@ -53,6 +53,9 @@ func (s *session) useBase(ctx context.Context, table LogApplier, use baseUse) (*
 	}()
 	own := s.newStaging(table)
 	b, err := s.fetchOwnBase(ctx, own, v, kept, g)
+	if isBroken(err) {
+		err = brokenBase{err}
+	}
 	if err != nil {
 		return nil, at(v, baseKey(v), err)
 	}
@@ -89,6 +92,11 @@ func (s *session) useBase(ctx context.Context, table LogApplier, use baseUse) (*
 	s.came(tipState{v, b.Commit.SHA256})
 	return &tipState{v, b.Commit.SHA256}, nil
 }
+
+// brokenBase is why a base cannot be read, of which nothing was placed yet.
+type brokenBase struct{ error }
+
+func (e brokenBase) Unwrap() error { return e.error }
 
 // fetchOwnBase is fetchBase, and for a goal makes sure that the base is of the history: by the
 // head, or by a bundle, of which it asks meanwhile.

@@ -145,6 +145,9 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 			return in, nil
 		}
 	}
+	if len(segments) == 0 {
+		return segment{}, fmt.Errorf("%w: version %d", ErrGap, int64(v))
+	}
 	end := segments[len(segments)-1].last
 	if newest <= end {
 		return segment{}, fmt.Errorf("%w: version %d: the newest is %d", errNotYet, int64(v), int64(end))

@@ -27,6 +27,7 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 		end, err := s.create(ctx, p)
 		if p != whole {
 			whole.moved, whole.present = append(whole.moved, p.moved...), whole.present+p.present
+			whole.leads = max(whole.leads, p.leads)
 		}
 		switch {
 		case err == nil && p == whole && end == last:
@@ -123,7 +124,7 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 			return 0, err
 		}
 	}
-	p.present = both
+	p.present, p.leads = both, endOf(theirs)
 	s.progress(0, both, 0)
 	return p.first() + deltalog.Version(both) - 1, nil
 }
