@@ -19,7 +19,7 @@ func fitsCheckpoint(feature string) bool {
 		"variantShredding", "variantShredding-preview", "geospatial", "geospatial-preview",
 		"v2Checkpoint", "rowTracking", "domainMetadata", "clustering", "liquid",
 		"inCommitTimestamp", "inCommitTimestamp-preview", "vacuumProtocolCheck", "materializePartitionColumns",
-		"icebergCompatV1", "icebergCompatV2", "icebergCompatV3", "icebergWriterCompatV1",
+		"icebergCompatV1", "icebergCompatV2", "icebergCompatV3", "icebergWriterCompatV1", "icebergWriterCompatV3",
 		"checkpointProtection":
 		return true
 	}

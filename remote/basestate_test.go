@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -229,4 +230,38 @@ func TestVerifyWithoutTemporaryFiles(t *testing.T) {
 	}
 	_, err := verifier.Verify(t.Context(), remote.VerifyOptions{Data: true})
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A base that refers to older bytes than versions up to it have brought gives those back.
+func TestVerifyTellsOfABaseThatIsBehind(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.write("f", "old")
+	source.commit(add("f", "old"))
+	source.commit(remove("f"))
+	source.pushSingly(store)
+	source.write("f", "new")
+	source.commit(add("f", "new"))
+	source.pushSingly(store)
+	source.base(store)
+	rewriteBase(t, store, baseOf(3), func(b *bundle.Base, members map[string][]byte) {
+		index := bundle.IndexPath(b.Version)
+		var lines []byte
+		for line := range bytes.Lines(members[index]) {
+			var e bundle.IndexEntry
+			require.NoError(t, json.Unmarshal(line, &e))
+			if e.Path == "f" {
+				require.Equal(t, int64(3), e.Version)
+				e.Version, e.SHA256, e.Place = 1, sha256.Sum256([]byte("old")), nil
+			}
+			var err error
+			lines, err = bundle.AppendIndex(lines, e)
+			require.NoError(t, err)
+		}
+		members[index] = lines
+	})
+	found, err := storeOnly(t, store, nil).Verify(t.Context(), remote.VerifyOptions{Data: true})
+	require.NoError(t, err)
+	require.Len(t, found.Findings, 1)
+	require.Contains(t, found.Findings[0].String(), "f: it refers to other bytes than version 3 brought")
 }

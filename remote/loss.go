@@ -146,10 +146,10 @@ func (p *presence) need(ctx context.Context, e bundle.IndexEntry) error {
 // has reports whether the object is there that holds a file. What a listing leaves out that
 // goes by packs or by retention it asks for.
 func (p *presence) has(ctx context.Context, e bundle.IndexEntry) (bool, error) {
-	key := p.objectOf(e).Key
-	if p.isListed(e, key) {
+	if p.isListed(e) {
 		return true, nil
 	}
+	key := p.objectOf(e).Key
 	there, known := p.unlisted[key]
 	if known {
 		return there, nil
@@ -164,12 +164,13 @@ func (p *presence) has(ctx context.Context, e bundle.IndexEntry) (bool, error) {
 	return there, err
 }
 
-func (p *presence) isListed(e bundle.IndexEntry, key string) bool {
+func (p *presence) isListed(e bundle.IndexEntry) bool {
 	all, v := p.bundles, deltalog.Version(e.Version)
 	switch {
 	case e.InBase:
 		all = p.bases
 	case e.Part != "":
+		key := partKey(v, e.Part)
 		from, _ := search(p.parts, v)
 		to, _ := search(p.parts, v+1)
 		return slices.ContainsFunc(p.parts[from:to], func(o object) bool { return o.Key == key })

@@ -102,8 +102,9 @@ const (
 	HistoryFull History = iota
 	// HistoryLive begins at the newest base that is not above the target: only
 	// the files that are live there are fetched, and then what came after it.
-	// Older versions cannot be read from such a replica. Without a base it is
-	// HistoryFull.
+	// Older versions cannot be read from such a replica, and its change data feed begins
+	// with the version of the base, or the one after it where that removes files without
+	// change data files. Without a base it is HistoryFull.
 	HistoryLive
 )
 

@@ -77,6 +77,11 @@ func (s *session) useBase(ctx context.Context, table LogApplier, use baseUse) (*
 	if change.Files, err = s.restoreKept(ctx, own, b, kept, use.follows != nil); err != nil {
 		return nil, err
 	}
+	if use.follows == nil {
+		if err := s.addChangeData(ctx, own, b, kept, g, &change); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := table.Apply(ctx, deltalog.Batch{Changes: []deltalog.Change{change}, Relaxed: s.relaxed()}); err != nil {
 		return nil, at(v, "", err)
 	}

@@ -156,8 +156,9 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 }
 
 // versionAt returns the newest version that is not newer than t, as Delta
-// counts the time of versions, which ascends with them: among the bundles by the
-// time of their first version, then within one.
+// counts the time of versions, which ascends with them: first among the bundles, then within
+// one. It may descend once, where in-commit timestamps begin in a table that was copied without
+// the times of its files: then what comes from there on counts.
 func (s *session) versionAt(ctx context.Context, l listing, segments []segment, t time.Time) (deltalog.Version, error) {
 	var bundles []object
 	for _, in := range segments {
@@ -177,33 +178,81 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 		return 0, err
 	}
 	if newer == 0 {
+		newer, err = s.firstNewerInTail(ctx, bundles, t)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if newer == 0 {
 		return s.beginningAt(ctx, l, segments[0].first, t)
 	}
 	m, err := s.peek(ctx, bundles[newer-1])
 	if err != nil {
 		return 0, err
 	}
-	in := sort.Search(len(m.Versions), func(i int) bool { return m.Versions[i].Timestamp > t.UnixMilli() })
-	v := deltalog.Version(m.Versions[in-1].Version)
+	v := deltalog.Version(m.Versions[lastNotNewer(m, t)].Version)
 	if first := segments[0].first; v < first { // of a run that begins below
 		return s.beginningAt(ctx, l, first, t)
 	}
 	return v, nil
 }
 
-// firstNewer returns the index of the first of the bundles, in ascending order of time, whose
-// first version is newer than t.
+// lastNotNewer returns the index of the last version of a bundle that is not newer than t, -1 if
+// there is none.
+func lastNotNewer(m bundle.Manifest, t time.Time) int {
+	i := len(m.Versions) - 1
+	for i >= 0 && m.Versions[i].Timestamp > t.UnixMilli() {
+		i--
+	}
+	return i
+}
+
+// firstNewerInTail is firstNewer for the bundles from where the time descends, if it does: all
+// before are newer than the last one.
+func (s *session) firstNewerInTail(ctx context.Context, bundles []object, t time.Time) (int, error) {
+	if len(bundles) == 0 {
+		return 0, nil
+	}
+	ends, err := s.peekAll(ctx, []object{bundles[0], bundles[len(bundles)-1]})
+	if err != nil {
+		return 0, err
+	}
+	last := timeOfEnd(ends[1])
+	if ends[0].Versions[0].Timestamp <= last {
+		return 0, nil
+	}
+	from, err := s.searchBundles(ctx, bundles, func(m bundle.Manifest) bool { return timeOfEnd(m) <= last })
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.firstNewer(ctx, bundles[from:], t)
+	if n == 0 || err != nil {
+		return 0, err
+	}
+	return from + n, nil
+}
+
+// timeOfEnd is the time of the last version of a bundle.
+func timeOfEnd(m bundle.Manifest) int64 { return m.Versions[len(m.Versions)-1].Timestamp }
+
+// firstNewer returns the index of the first of the bundles, in ascending order of time, all of
+// whose versions are newer than t.
 func (s *session) firstNewer(ctx context.Context, bundles []object, t time.Time) (int, error) {
+	return s.searchBundles(ctx, bundles, func(m bundle.Manifest) bool { return lastNotNewer(m, t) < 0 })
+}
+
+// searchBundles returns the index of the first of the bundles that is so, and so are all after it.
+func (s *session) searchBundles(ctx context.Context, bundles []object, is func(bundle.Manifest) bool) (int, error) {
 	var failed error
-	newer := sort.Search(len(bundles), func(i int) bool {
+	i := sort.Search(len(bundles), func(i int) bool {
 		if failed != nil {
 			return true
 		}
 		m, err := s.peek(ctx, bundles[i])
 		failed = err
-		return err != nil || m.Versions[0].Timestamp > t.UnixMilli()
+		return err != nil || is(m)
 	})
-	return newer, failed
+	return i, failed
 }
 
 // withoutLeftovers returns the bundles without those before and at index i, between which a

@@ -101,6 +101,8 @@ func (v *verifier) checkReferences(path string, notes []fileNote) {
 		case n.Is == isReferred && !v.damaged[n.object()] && !anyNote(notes, n.carries): // of damage it was told
 			key := n.object()
 			v.found.add(Finding{Kind: FindingMissing, Version: &at, Key: key, Path: path, Detail: fmt.Sprintf("%s refers to it, but it is not there with sha256 %s", baseKey(at), n.SHA256)})
+		case n.Is == isReferred && newestSince(notes, n) != nil:
+			v.found.add(Finding{Kind: FindingDamaged, Version: &at, Key: baseKey(at), Path: path, Detail: fmt.Sprintf("it refers to other bytes than version %d brought", newestSince(notes, n).Version)})
 		case n.Is == isAbsent && n.InBase && v.inBase[at]: // of others their bundles told
 			v.found.absent(at, baseKey(at), path)
 		case n.Is == isNeeded && !anyNote(notes, n.meets):
@@ -134,6 +136,24 @@ func anyNote(notes []fileNote, ok func(fileNote) bool) bool {
 // carries reports whether c is what the reference r means.
 func (r fileNote) carries(c fileNote) bool {
 	return c.Is == isCarried && c.object() == r.object() && c.Size == r.Size && c.SHA256 == r.SHA256
+}
+
+// newestSince returns the newest that versions up to that of the base of r carry of the file, nil
+// if r refers to the like of it.
+func newestSince(notes []fileNote, r fileNote) *fileNote {
+	var newest *fileNote
+	for _, c := range notes {
+		if c.Is != isCarried || c.Version > r.Version {
+			continue
+		}
+		if newest == nil || c.Version > newest.Version || c.Version == newest.Version && c.SHA256 == r.SHA256 {
+			newest = &c
+		}
+	}
+	if newest == nil || newest.SHA256 == r.SHA256 {
+		return nil
+	}
+	return newest
 }
 
 // meets reports whether c is what the need n means.
