@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pondworks/sluice/remote"
 )
@@ -12,10 +13,14 @@ import (
 func (w *World) pruneStep(ctx context.Context) (string, error) {
 	t := w.troubleFor(ctx)
 	defer t.end()
-	// No process believes for as long as a grace period what it saw before.
-	for _, p := range w.pushers {
-		if err := w.startPusher(p); err != nil {
-			return "", err
+	// No process believes for as long as a grace period what it saw before. One that lives on has
+	// a memory, all the same.
+	w.passed += 2 * time.Hour
+	if w.rng.IntN(3) == 0 {
+		for _, p := range w.pushers {
+			if err := w.startPusher(p); err != nil {
+				return "", err
+			}
 		}
 	}
 	p := w.pushers[w.rng.IntN(2)]

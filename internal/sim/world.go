@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"time"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/remote"
@@ -22,6 +23,7 @@ type World struct {
 	rng      *rand.Rand
 	trace    io.Writer
 	step     int
+	passed   time.Duration // that the clocks of all processes are ahead of the true one
 	source   *source
 	extra    bool   // the host names files of its own
 	*stock          // that everything but Multi works with
@@ -121,7 +123,7 @@ func (w *World) startPusher(p *pusher) (err error) {
 
 // options that a user may set as he likes.
 func (w *World) options() remote.Options {
-	opts := remote.Options{Concurrency: 1 + w.rng.IntN(4), Codec: w.codec}
+	opts := remote.Options{Concurrency: 1 + w.rng.IntN(4), Codec: w.codec, Clock: func() time.Time { return time.Now().Add(w.passed) }}
 	if w.rng.IntN(2) == 0 {
 		opts.Memory = 2000 // so that work on the live set goes to disk
 	}
