@@ -350,10 +350,33 @@ func (x *trial) live(name string) int64 {
 	})
 	require.Positive(x, count)
 	x.requireTip(table, "about")
+	x.requireFeed(table, int64(base))
 	checkpoint := fmt.Sprintf("%020d.checkpoint.parquet", base)
 	ours := exists(filepath.Join(table, "_delta_log", checkpoint)) && !exists(filepath.Join(x.source, "_delta_log", checkpoint))
 	x.Logf("live from version %d, checkpoint of ours: %v, %d answers", base, ours, count)
 	return int64(base)
+}
+
+// requireFeed has the change data feed of a copy read from the version on with which it begins, if
+// that has files for it.
+func (x *trial) requireFeed(table string, first int64) {
+	commit, err := os.ReadFile(filepath.Join(table, deltalog.Version(first).CommitPath()))
+	require.NoError(x, err)
+	if !strings.Contains(string(commit), `{"cdc":`) {
+		return
+	}
+	alike := 0
+	for _, engine := range x.lab.Engines {
+		q := question{engine, "changes", first, int64(x.last)}
+		want := x.answers(x.source, []question{q})[q]
+		if strings.HasPrefix(want, "error") {
+			continue
+		}
+		require.Equal(x, want, x.answers(table, []question{q})[q], "the feed as %s reads it", engine)
+		alike++
+	}
+	require.Positive(x, alike)
+	x.Logf("the feed from version %d on is alike to %d engines", first, alike)
 }
 
 // files returns the digests of all files but those that one engine keeps for

@@ -115,6 +115,7 @@ def changes(t: str, path: str):
     yield run(f"alter table {t} set tblproperties ('delta.enableDeletionVectors' = 'true')")
     yield run(f"delete from {t} where id % 5 = 4")
     yield run(f"optimize {t}")
+    yield run(f"update {t} set value = -2 where id % 11 = 2")
 
 
 def mapped(mode: str):
