@@ -55,3 +55,14 @@ func TestConfigWithARelativePath(t *testing.T) {
 	_, err = remote.NewMulti(openTable(t, filepath.Join(dir, "table")), all, nil)
 	require.ErrorContains(t, err, "two stores are named")
 }
+
+func TestVerifyRefusesAStateWithoutData(t *testing.T) {
+	store := storage.NewMemory()
+	source := newPond(t)
+	source.append("0")
+	source.mustPush(store)
+	state := filepath.Join(t.TempDir(), "state")
+	_, err := storeOnly(t, store, nil).Verify(t.Context(), remote.VerifyOptions{State: state})
+	require.ErrorContains(t, err, "State is for Data")
+	require.NoFileExists(t, state)
+}

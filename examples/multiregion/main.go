@@ -58,6 +58,9 @@ func run(ctx context.Context, table string, quorum int, back bool, regions []str
 	if back {
 		return restore(ctx, dir, targets, out)
 	}
+	if quorum < 1 || quorum > len(targets) {
+		return fmt.Errorf("-quorum %d: there are %d regions", quorum, len(targets))
+	}
 	return watch(ctx, dir, targets, quorum, time.Second, out)
 }
 
