@@ -146,8 +146,7 @@ func TestHintOfAnotherSource(t *testing.T) {
 	source.mustPush(store)
 	_, err := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{SourceID: "another"}).Init(t.Context())
 	require.ErrorIs(t, err, remote.ErrDiverged)
-	require.ErrorContains(t, err, `the store is another one than SourceID names: it is of lineage `)
-	require.ErrorContains(t, err, `not of "another" (nothing was changed; give the URL of the store that Options.SourceID`)
+	require.ErrorContains(t, err, `not of "another": it is another one than SourceID names (nothing was changed; give the URL of the store that Options.SourceID`)
 }
 
 // Nobody can push what lies in a recorded gap: the versions beside it are those to ask for.

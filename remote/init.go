@@ -70,7 +70,7 @@ func (s *session) saySource(ctx context.Context, cause error) error {
 	if err != nil || id == nil || want == id.Lineage || want == id.TableID {
 		return cause
 	}
-	return fmt.Errorf("%w: the store is another one than SourceID names: it is of lineage %s and table id %q, not of %q", errOtherSource, id.Lineage, id.TableID, want)
+	return fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q: it is another one than SourceID names", errOtherSource, id.Lineage, id.TableID, want)
 }
 
 // initTo restores what lies between tip and the goal. Nobody reads the replica

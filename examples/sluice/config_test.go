@@ -82,7 +82,7 @@ func TestEveryCommandTakesAConfig(t *testing.T) {
 	require.Contains(t, said(t, cli.ExitUsage, "versions", "--config", "/does/not/exist"), "/does/not/exist")
 
 	other := replicas(t, "  source_pond_id: another\n", store)
-	require.Contains(t, said(t, cli.ExitDiverged, "init", filepath.Join(t.TempDir(), "r"), "--config", other), "than SourceID names")
+	require.Contains(t, said(t, cli.ExitDiverged, "init", filepath.Join(t.TempDir(), "r"), "--config", other), "it is another one than SourceID names")
 }
 
 func TestStatusOfSeveralStores(t *testing.T) {
