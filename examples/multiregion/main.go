@@ -4,7 +4,7 @@
 //	multiregion -table /var/pond/data -quorum 2 us=s3://us-ponds us2=s3://us2-ponds eu=gs://eu-ponds
 //	multiregion -table /var/restored -restore   us=s3://us-ponds us2=s3://us2-ponds eu=gs://eu-ponds
 //
-// The second line is for the day when a region is gone: it restores from the best one.
+// The second line is for the day when a region is gone: it restores from the fullest.
 package main
 
 import (
