@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -171,7 +172,27 @@ func (d *Dir) State(ctx context.Context) (State, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
+	if !s.Table {
+		s.Other = foreign(names)
+	}
 	return s, err
+}
+
+// foreign returns the first of the names in a table's folder that is not our own: the log of a
+// table, be it empty, if there is nothing else.
+func foreign(names []string) string {
+	slices.Sort(names)
+	other := ""
+	for _, name := range names {
+		switch {
+		case name == privateDir:
+		case name != LogDir:
+			return name
+		default:
+			other = name
+		}
+	}
+	return other
 }
 
 // onlyOurs clears s.Empty if the private folder holds something foreign, such
@@ -183,7 +204,7 @@ func onlyOurs(root *atomicfile.Root, s *State) error {
 	}
 	for _, name := range names {
 		if name != markerName && name != stageName {
-			s.Empty = false
+			s.Empty, s.Other = false, privateDir+"/"+name
 		}
 	}
 	return err

@@ -181,15 +181,16 @@ func TestState(t *testing.T) {
 		{"staged", map[string]string{stageDir + "/x": ""}, State{Empty: true}},
 		{"marker", map[string]string{markerPath: "note"}, State{Empty: true, Marker: []byte("note")}},
 		{"empty marker", map[string]string{markerPath: ""}, State{Empty: true, Marker: []byte{}}},
-		{"any file (H39)", map[string]string{"f": ""}, State{}},
-		{"dot file (H39)", map[string]string{".f": ""}, State{}},
-		{"empty folder (H39)", map[string]string{"lost+found/x": ""}, State{}},
-		{"unpacked by hand", map[string]string{privateDir + "/version-000000/manifest.json": ""}, State{}},
-		{"empty log", map[string]string{LogDir + "/x": ""}, State{}},
+		{"any file (H39)", map[string]string{"f": ""}, State{Other: "f"}},
+		{"dot file (H39)", map[string]string{".f": "", "z": ""}, State{Other: ".f"}},
+		{"empty folder (H39)", map[string]string{"lost+found/x": ""}, State{Other: "lost+found"}},
+		{"unpacked by hand", map[string]string{privateDir + "/version-000000/manifest.json": ""}, State{Other: privateDir + "/version-000000"}},
+		{"empty log", map[string]string{LogDir + "/x": ""}, State{Other: LogDir}},
+		{"empty log and more", map[string]string{LogDir + "/x": "", "f": ""}, State{Other: "f"}},
 		{"log", logOf(0), State{Table: true}},
 		{"log with a hole", logOf(7), State{Table: true}},
 		{"checkpoint", map[string]string{LogDir + "/00000000000000000007.checkpoint.parquet": ""}, State{Table: true}},
-		{"marker and files: an init that was killed", map[string]string{markerPath: "note", "f": ""}, State{Marker: []byte("note")}},
+		{"marker and files: an init that was killed", map[string]string{markerPath: "note", "f": ""}, State{Marker: []byte("note"), Other: "f"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := newDir(t, c.files).State(t.Context())
@@ -226,4 +227,15 @@ func TestReplacedFolder(t *testing.T) {
 	tip, err := d.Tip(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, Version(0), tip)
+}
+
+// What names no folder must not become one below the folder of the process.
+func TestOpenDirRefusesWhatIsNoFolder(t *testing.T) {
+	for _, folder := range []string{"", "s3://bucket/table", "file:///tmp/table", "mem://"} {
+		_, err := OpenDir(folder)
+		require.ErrorContains(t, err, "is not a folder", folder)
+	}
+	d, err := OpenDir("table")
+	require.NoError(t, err)
+	require.True(t, filepath.IsAbs(d.Folder()), d.Folder())
 }

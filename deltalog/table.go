@@ -65,4 +65,7 @@ type State struct {
 	Empty  bool   // nothing at all, but for what this package itself keeps
 	Table  bool   // there is a log with at least one commit or checkpoint
 	Marker []byte // what SetMarker kept; nil if nothing
+	// Other names one file or folder, relative to the table's root, of what stands there that is
+	// no table and not this package's own; "" if there is a table or nothing.
+	Other string
 }

@@ -1,6 +1,7 @@
 package deltalog
 
 import (
+	"log/slog"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,12 @@ func (v Version) String() string {
 	digits := strconv.FormatInt(int64(v), 10)
 	return zeros[len(digits):] + digits
 }
+
+// LogValue returns the version as a number: log lines are for people, who do not want its 20
+// digits.
+func (v Version) LogValue() slog.Value { return slog.Int64Value(int64(v)) }
+
+var _ slog.LogValuer = Version(0)
 
 // CommitPath returns the path of the version's commit file relative to the
 // table's root: _delta_log/<20 digits>.json.

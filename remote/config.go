@@ -28,7 +28,7 @@ type Config struct {
 	Bucket           string        // bucket or container
 	Prefix           string        // put before every key
 	Path             string        // folder, for local
-	URL              string        // instead of the five above
+	URL              string        // instead of the four above, and of Region and Endpoint
 	Region, Endpoint string        // for s3
 	Mode             Mode          // default ModePush
 	SourcePondID     string        // lineage id or table id that an init insists on
@@ -225,6 +225,9 @@ func (c *Config) checkPlace() error {
 		if c.StorageType != "" || c.Bucket != "" || c.Prefix != "" || c.Path != "" || c.Region != "" || c.Endpoint != "" {
 			return badKey("url", "url stands instead of storage_type, bucket, prefix, path, region and endpoint")
 		}
+		if place, err := storage.ParseURL(c.URL); err == nil { // else it may be one once its variables are known
+			return c.checkCredentials(place)
+		}
 		return nil
 	}
 	scheme, known := schemes[c.StorageType]
@@ -250,6 +253,14 @@ func (c *Config) checkPlace() error {
 	return nil
 }
 
+// checkCredentials makes sure that the place of a URL is one that takes those that are given.
+func (c *Config) checkCredentials(place storage.Config) error {
+	if (place.Scheme == "file" || place.Scheme == "mem") && !(c.key.IsZero() && c.secret.IsZero()) {
+		return badKey("url", "url names a folder or memory, which takes no key or secret")
+	}
+	return nil
+}
+
 // Storage returns what storage.OpenConfig wants, with ${env:NAME} resolved. It
 // wraps ErrInvalidConfig if such a variable is not set.
 func (c *Config) Storage() (storage.Config, error) {
@@ -264,6 +275,9 @@ func (c *Config) Storage() (storage.Config, error) {
 		parsed, err := storage.ParseURL(get(c.URL))
 		if err = errors.Join(missing, err); err != nil {
 			return storage.Config{}, err
+		}
+		if err := c.checkCredentials(parsed); err != nil {
+			return storage.Config{}, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
 		}
 		s = parsed
 	} else {

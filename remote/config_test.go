@@ -110,6 +110,8 @@ func TestConfigRefuses(t *testing.T) {
 		"no bucket":                        {"storage_type: s3\n", remote.ErrInvalidConfig, "needs bucket"},
 		"no path":                          {"storage_type: local\n", remote.ErrInvalidConfig, "needs path"},
 		"url and bucket":                   {"url: s3://b\nbucket: b\n", remote.ErrInvalidConfig, "url stands instead"},
+		"url of a folder and key":          {"url: /mnt/backups\nkey: k\nsecret: s\n", remote.ErrInvalidConfig, "line 1: url names a folder or memory, which takes no key or secret"},
+		"a replica's folder and key":       {"storage_type: mem\nreplicas:\n- url: file:///mnt/backups\n  secret: s\n", remote.ErrInvalidConfig, "number 1: url names a folder"},
 		"level":                            {"storage_type: mem\ncompression_level: 23\n", remote.ErrInvalidConfig, "line 2: compression_level 23: 0 (store) to 22"},
 		"negative level":                   {"storage_type: mem\ncompression_level: -1\n", remote.ErrInvalidConfig, "0 (store) to 22"},
 		"interval":                         {"storage_type: mem\nsync_interval: 0\n", remote.ErrInvalidConfig, "at least 1"},
@@ -190,4 +192,17 @@ func TestConfigurationPage(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(remote.ConfigKeys)), listed)
+}
+
+// Which URL a variable stands for is known only when it is resolved.
+func TestConfigOfAFolderByAVariableTakesNoKey(t *testing.T) {
+	c, err := remote.ParseConfig([]byte("url: ${env:SLUICE_TEST_URL}\nkey: k\nsecret: s\n"))
+	require.NoError(t, err)
+	t.Setenv("SLUICE_TEST_URL", "/mnt/backups")
+	_, err = c.Storage()
+	require.ErrorIs(t, err, remote.ErrInvalidConfig)
+	require.ErrorContains(t, err, "takes no key or secret")
+	t.Setenv("SLUICE_TEST_URL", "s3://bucket/prefix")
+	_, err = c.Storage()
+	require.NoError(t, err)
 }

@@ -54,8 +54,8 @@ var (
 	ErrUnsafe = storage.ErrUnsafe
 )
 
-// Error is what every call of a Replicator returns on failure, except when its
-// context ended before anything else went wrong.
+// Error is what every call of a Replicator returns on failure, also where its context ended:
+// then errors.Is finds the error of that.
 type Error struct {
 	Op      string            // push, init, pull, base, follow, wait, status, lag, safe version, versions, verify, drill, consolidate, prune, pin, unpin, pins or repair
 	Version *deltalog.Version // the version it was at, nil if none
@@ -99,6 +99,12 @@ var (
 	errLostHere = fmt.Errorf("%w", ErrCorrupt)
 )
 
+// errOtherSource: the store is not the one that Options.SourceID names.
+var errOtherSource = fmt.Errorf("%w", ErrDiverged)
+
+// errInGap: what was asked for lies in a recorded gap.
+var errInGap = fmt.Errorf("%w", ErrGap)
+
 // errBehind: nothing is missing from the store, the table lacks what it has.
 var errBehind error = behind{}
 
@@ -117,8 +123,10 @@ var hints = []struct {
 	class error
 	hint  string
 }{
+	{errOtherSource, "nothing was changed; give the URL of the store that Options.SourceID (source_pond_id) names, or the id of this one there"},
 	{ErrDiverged, "nothing was changed; push this table to another prefix, or restore the replica into an empty folder; what an abandoned copy left above the end of the store, repair removes"},
 	{errNotYet, "ask for the newest version or one below it, or push first"},
+	{errInGap, "ask for one of these two, or for any other that versions lists: what lies between was never in the store, and nobody can push it any more"},
 	{errTooOld, "ask for that version, a newer one, or one that is pinned"},
 	{errPruned, "what retention gave up cannot be had again; init a new replica, or go across it (--across-gap, Options.AcrossGap), which drops the replica's log below"},
 	{errNeeded, "put it back, from a version of it that the service keeps, or do without: take a base, keep fewer versions, unpin"},
@@ -141,14 +149,26 @@ var hints = []struct {
 	{ErrUnavailable, "it is safe to run the same again"},
 }
 
+// What to do next where the class of the error does not tell.
+const (
+	hintIdentity = "put the object back, from a version of it that the service keeps or a copy of the store, or write it anew as bundle/FORMAT.md says, with the lineage of backups/head.json"
+	hintRepair   = "nothing was removed; this table is not that of the store: repair with the one that is, push this one to another prefix, or restore it into an empty folder"
+	hintBase     = "no base was taken; put the file back, from a replica, or take one when the table no longer needs it; a program may set Options.AllowMissing, by which the base records that the file is gone"
+)
+
 // Hint says in a few words what to do next, "" if there is nothing to say.
 func (e *Error) Hint() string {
 	_, ofBundle := parseKey(e.Key, bundleName)
 	if ofBundle && e.Op != "push" && errors.Is(e.Err, ErrCorrupt) && !errors.Is(e.Err, errLostHere) {
 		return "nothing of it was applied; to mend it remove the object and backups/head.json and push again from a table that has its versions; verify --data (VerifyOptions.Data) finds all that is damaged"
 	}
-	if e.Key == identityKey && errors.Is(e.Err, ErrCorrupt) {
-		return "put the object back, from a version of it that the service keeps or from a copy of the store"
+	switch {
+	case e.Key == identityKey && errors.Is(e.Err, ErrCorrupt):
+		return hintIdentity
+	case e.Op == "repair" && errors.Is(e.Err, ErrDiverged):
+		return hintRepair
+	case e.Op == "base" && errors.Is(e.Err, errLost):
+		return hintBase
 	}
 	for _, h := range hints {
 		if errors.Is(e.Err, h.class) {

@@ -1,8 +1,10 @@
 package remote_test
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -240,6 +242,37 @@ func TestFollowInitsAndPulls(t *testing.T) {
 		require.Zero(t, time.Since(start))
 		requireSame(t, source.dir, dir)
 		require.ErrorIs(t, stop(), context.Canceled)
+	})
+}
+
+// That a table has no commit yet, or a store no version, is no failure: the first one is taken as
+// soon as it is announced, and nobody is warned.
+func TestFollowWaitsForTheFirstCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store, replica := newPond(t), storage.NewMemory(), filepath.Join(t.TempDir(), "replica")
+		var said bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&said, nil))
+		pusher := replicator(t, source.dir, store, &remote.Options{Logger: log})
+		puller := replicator(t, replica, store, &remote.Options{Logger: log, Mode: remote.ModeInit, SwitchToPull: true})
+		stopPusher := follow(t, pusher)
+		synctest.Wait()
+		stopPuller := follow(t, puller)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+
+		start := time.Now()
+		source.append("zero")
+		pusher.Notify()
+		synctest.Wait()
+		require.Equal(t, 1, bundles(t, store))
+		puller.Notify()
+		synctest.Wait()
+		requireSame(t, source.dir, replica)
+		require.Zero(t, time.Since(start), "nothing waited for a timer")
+		require.ErrorIs(t, stopPusher(), context.Canceled)
+		require.ErrorIs(t, stopPuller(), context.Canceled)
+		require.NotContains(t, said.String(), "level=WARN")
+		require.Contains(t, said.String(), "nothing to do yet")
 	})
 }
 

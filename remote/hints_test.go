@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -100,4 +101,125 @@ func TestHintOfNoBucket(t *testing.T) {
 	err := &remote.Error{Op: "push", Err: storage.ErrNoBucket}
 	require.ErrorIs(t, err, remote.ErrNoBucket)
 	require.Contains(t, err.Error(), "create the bucket")
+}
+
+// Whose table it is says what went wrong where a push meets the store of another one.
+func TestPushIntoTheStoreOfAnotherTable(t *testing.T) {
+	source, other, store := newPond(t), newPond(t), storage.NewMemory()
+	source.append("ours")
+	source.mustPush(store)
+	other.append("theirs")
+	_, err := other.push(store)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	ids := `(table id "pond-` + filepath.Base(other.dir) + `" here, "pond-` + filepath.Base(source.dir) + `" in the store)`
+	require.ErrorContains(t, err, ids)
+	other.append("more")
+	_, err = other.push(store)
+	require.ErrorContains(t, err, ids, "the id is that of the table, not of its newest commit")
+
+	copied := restored(t, store) // two histories of one table
+	source.append("here")
+	source.mustPush(store)
+	went := &pond{t: t, dir: copied, next: 1}
+	went.append("there")
+	_, err = went.push(store)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.NotContains(t, err.Error(), "table id")
+}
+
+func TestHintOfRepairDoesNotSendToRepair(t *testing.T) {
+	source, other, store := newPond(t), newPond(t), storage.NewMemory()
+	source.append("ours")
+	source.mustPush(store)
+	other.append("theirs")
+	_, err := other.push(store)
+	require.ErrorContains(t, err, "repair removes)")
+	_, err = replicator(t, other.dir, store, nil).Repair(t.Context(), true)
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.ErrorContains(t, err, "(nothing was removed; this table is not that of the store: ")
+	require.NotContains(t, err.Error(), "repair removes")
+}
+
+func TestHintOfAnotherSource(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.mustPush(store)
+	_, err := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{SourceID: "another"}).Init(t.Context())
+	require.ErrorIs(t, err, remote.ErrDiverged)
+	require.ErrorContains(t, err, `not of "another": it is another one than SourceID names (nothing was changed; give the URL of the store that Options.SourceID`)
+}
+
+// Nobody can push what lies in a recorded gap: the versions beside it are those to ask for.
+func TestHintOfATargetInAGap(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(3, 3, 100)
+	source.mustPush(store)
+	source.churn(8, 3, 100)
+	source.cleanUp(8)
+	source.mustPush(store)
+	in := deltalog.Version(5)
+	_, restored := replicator(t, filepath.Join(t.TempDir(), "replica"), store, &remote.Options{Target: &in}).Init(t.Context())
+	for name, err := range map[string]error{"init": restored, "pin": storeOnly(t, store, nil).Pin(t.Context(), "x", in)} {
+		require.ErrorIs(t, err, remote.ErrGap, name)
+		require.ErrorContains(t, err, "version 5 lies in the gap before version 8, above version 2: it was gone at the source before it was pushed (ask for one of these two, ", name)
+		require.NotContains(t, err.Error(), "push the missing", name)
+	}
+}
+
+// A base needs all that is live, so the hint of a push would not help.
+func TestHintOfABaseOfALostFile(t *testing.T) {
+	store := storage.NewMemory()
+	source := pondWithALoss(t, store)
+	_, err := replicator(t, source.dir, store, nil).Base(t.Context())
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, "part-00001.parquet")
+	require.ErrorContains(t, err, "(no base was taken; put the file back, ")
+	require.NotContains(t, err.Error(), "was pushed")
+	require.Empty(t, keysWith(t, store, "base"))
+
+	report, err := replicator(t, source.dir, store, &remote.Options{AllowMissing: true}).Base(t.Context()) // as the hint says
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Absent)
+
+	source.commit(remove("part-00001.parquet"))
+	source.mustPush(store)
+	_, err = replicator(t, source.dir, store, nil).Base(t.Context()) // likewise
+	require.NoError(t, err)
+}
+
+func TestInitNamesWhatIsInTheWay(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("0")
+	source.mustPush(store)
+	restore := func(dir string) error {
+		_, err := replicator(t, dir, store, nil).Init(t.Context())
+		require.ErrorIs(t, err, remote.ErrNotEmpty)
+		return err
+	}
+	files := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(files, "_delta_log"), 0o755))
+	require.ErrorContains(t, restore(files), `it holds files that are no table, such as "_delta_log"`)
+	require.NoError(t, os.WriteFile(filepath.Join(files, "notes.txt"), nil, 0o600))
+	require.ErrorContains(t, restore(files), `it holds files that are no table, such as "notes.txt"`)
+
+	other := newPond(t)
+	other.append("theirs")
+	require.ErrorContains(t, restore(other.dir), `it holds another table (table id "pond-`+filepath.Base(other.dir)+`" here, "pond-`+filepath.Base(source.dir)+`" in the store): commit 0 has sha256 `)
+
+	begun := t.TempDir()
+	require.NoError(t, openTable(t, begun).SetMarker(t.Context(), []byte(`{"format":1,"lineage":"elsewhere","target":3}`)))
+	require.ErrorContains(t, restore(begun), "it holds an unfinished init of another store, lineage elsewhere")
+}
+
+// An error is an *Error also where its context ended.
+func TestErrorOfAContextThatEnded(t *testing.T) {
+	source := newPond(t)
+	source.append("0")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := replicator(t, source.dir, storage.NewMemory(), nil).Push(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	var e *remote.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "push", e.Op)
 }

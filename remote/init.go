@@ -36,7 +36,7 @@ func (s *session) init(ctx context.Context) error {
 	}
 	g, err := s.goal(ctx)
 	if err != nil {
-		return s.sayOldest(ctx, err, s.opts.Target, s.opts.TargetTime)
+		return s.sayOldest(ctx, s.saySource(ctx, err), s.opts.Target, s.opts.TargetTime)
 	}
 	tip, err := s.initTip(ctx, table, g)
 	if err != nil {
@@ -57,6 +57,20 @@ func (s *session) init(ctx context.Context) error {
 		return err
 	}
 	return table.SetMarker(ctx, nil)
+}
+
+// saySource returns cause, or where it is that the store is not the one which Options.SourceID
+// names, an error that says so.
+func (s *session) saySource(ctx context.Context, cause error) error {
+	want := s.opts.SourceID
+	if want == "" || !errors.Is(cause, ErrDiverged) {
+		return cause
+	}
+	id, err := s.readIdentity(ctx)
+	if err != nil || id == nil || want == id.Lineage || want == id.TableID {
+		return cause
+	}
+	return fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q: it is another one than SourceID names", errOtherSource, id.Lineage, id.TableID, want)
 }
 
 // initTo restores what lies between tip and the goal. Nobody reads the replica
@@ -167,7 +181,7 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 		if state.Empty || ours {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("%w: it holds files that are no table", ErrNotEmpty)
+		return nil, fmt.Errorf("%w: it holds files that are no table%s", ErrNotEmpty, suchAs(state.Other))
 	}
 	tip, err := table.Tip(ctx)
 	if ours && isUnfinished(err) {
@@ -185,6 +199,14 @@ func (s *session) initTip(ctx context.Context, table LogApplier, g *goal) (*tipS
 		err = &gapAt{g.in.first, tip + 1, true}
 	}
 	return here, err
+}
+
+// suchAs names a file or folder that is in the way, if it is known.
+func suchAs(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(", such as %q", name)
 }
 
 // isUnfinished reports whether this is what a log says that an init left which was
@@ -243,7 +265,7 @@ func (s *session) sameBeginning(ctx context.Context, table LogApplier, tip delta
 		return nil, err
 	}
 	if here != there.Commit.SHA256 {
-		return nil, fmt.Errorf("%w: it holds another table: commit %d has sha256 %s here, %s in the store", ErrNotEmpty, int64(tip), here, there.Commit.SHA256)
+		return nil, fmt.Errorf("%w: it holds another table%s: commit %d has sha256 %s here, %s in the store", ErrNotEmpty, s.tablesDiffer(ctx, g.identity, tip), int64(tip), here, there.Commit.SHA256)
 	}
 	return &tipState{tip, here}, nil
 }

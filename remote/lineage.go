@@ -59,7 +59,7 @@ func askLineages(ctx context.Context, members []*Replicator) []string {
 		asking.Go(func() {
 			id, err := r.newSession("push").readIdentity(ctx)
 			if err != nil {
-				r.log.Warn("the store cannot tell its lineage, that of new stores may differ from it", logError, err)
+				r.log.Warn("the store cannot tell its lineage, that of new stores may differ from it", logError, opError("push", err))
 			} else if id != nil {
 				ids[i] = id.Lineage
 			}

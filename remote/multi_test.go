@@ -342,10 +342,54 @@ func TestNewMultiRefusesWhatMakesNoSense(t *testing.T) {
 		"no store":   {table, nil, nil},
 		"no table":   {nil, targets(store), nil},
 		"same names": {table, []remote.Target{{Name: "x", Store: store}, {Name: "x", Store: store}}, nil},
+		"no name":    {table, []remote.Target{{Store: store}}, nil},
+		"one store":  {table, []remote.Target{{Name: "x", Store: store}, {Name: "y", Store: storage.NewMemory()}, {Name: "z", Store: store}}, nil},
 		"to pull":    {table, targets(store), &remote.Options{Mode: remote.ModePull}},
 		"a nil one":  {table, targets(store, nil), nil},
 	} {
 		_, err := remote.NewMulti(c.table, c.targets, c.opts)
 		require.Error(t, err, name)
 	}
+}
+
+// What a store lacks is wanted from the table, so the store that is behind decides.
+func TestMultiSafeVersion(t *testing.T) {
+	source, one, two := newPond(t), storage.NewMemory(), &switchable{Store: storage.NewMemory()}
+	source.append("zero")
+	m := multi(t, openTable(t, source.dir), nil, one, two)
+	_, err := m.SafeVersion(t.Context())
+	require.ErrorIs(t, err, remote.ErrEmptyStore)
+	_, err = m.Push(t.Context())
+	require.NoError(t, err)
+	source.append("one")
+	source.append("two")
+	source.mustPush(one)
+	v, err := m.SafeVersion(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 0, v, "two has no more")
+	source.mustPush(two)
+	v, err = m.SafeVersion(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, v)
+
+	one2, two2 := &denying{Store: one}, &denying{Store: two}
+	m = multi(t, openTable(t, source.dir), nil, one, one2, two2)
+	one2.denied.Store(true)
+	two2.denied.Store(true)
+	_, err = m.SafeVersion(t.Context())
+	require.ErrorIs(t, err, remote.ErrDenied, "one that cannot tell keeps all from being safe")
+	require.NotContains(t, err.Error(), "store store0: ")
+	require.ErrorContains(t, err, "store store1: ")
+	require.ErrorContains(t, err, "store store2: ")
+}
+
+// noComparable is a store that cannot be compared with another one.
+type noComparable struct {
+	storage.Store
+	_ []int
+}
+
+func TestNewMultiTakesStoresThatCannotBeCompared(t *testing.T) {
+	store := storage.NewMemory()
+	multi(t, openTable(t, t.TempDir()), nil, noComparable{Store: store}, noComparable{Store: store})
 }

@@ -77,10 +77,7 @@ func (s *session) unpin(ctx context.Context, name string) error {
 	if s.store.deleter == nil || s.store.creator == nil {
 		return fmt.Errorf("%w: objects of the store cannot be deleted", ErrReadOnly)
 	}
-	id, err := s.readIdentity(ctx)
-	if err == nil && id == nil {
-		err = ErrEmptyStore
-	}
+	id, err := s.ownIdentity(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,6 +96,22 @@ func (s *session) unpin(ctx context.Context, name string) error {
 	return nil
 }
 
+// ownIdentity returns the identity of a store, or ErrEmptyStore.
+func (s *session) ownIdentity(ctx context.Context) (*identity, error) {
+	id, err := s.readIdentity(ctx)
+	if id != nil || err != nil {
+		return id, err
+	}
+	l, err := s.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.bundles) == 0 {
+		return nil, ErrEmptyStore
+	}
+	return s.identityBeside(ctx, l, nil)
+}
+
 // release removes a pin, after it has noted when.
 func (s *session) release(ctx context.Context, id *identity, pin Pin) error {
 	key, note := unpinKey(pin.Version, pin.Name), pinRecord{storeFormat, id.Lineage, pin.Version, pin.Name}
@@ -114,13 +127,20 @@ func (s *session) release(ctx context.Context, id *identity, pin Pin) error {
 	return s.store.deleter.Delete(ctx, pinKey(pin.Version, pin.Name))
 }
 
-// Pins yields the pins of the store, by version.
+// Pins yields the pins of the store, by version; an empty store has none. After an error, such as
+// ErrCorrupt of a store that has lost its identity, it ends.
 func (r *Replicator) Pins(ctx context.Context) iter.Seq2[Pin, error] {
 	return r.newSession("pins").pins(ctx)
 }
 
 func (s *session) pins(ctx context.Context) iter.Seq2[Pin, error] {
 	return func(yield func(Pin, error) bool) {
+		if _, err := s.ownIdentity(ctx); err != nil {
+			if !errors.Is(err, ErrEmptyStore) {
+				yield(Pin{}, opError("pins", err))
+			}
+			return
+		}
 		for info, err := range s.store.List(ctx, pinPrefix, "") {
 			if err != nil {
 				yield(Pin{}, opError("pins", err))

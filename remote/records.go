@@ -103,7 +103,7 @@ func (s *session) readIdentity(ctx context.Context) (*identity, error) {
 		err = id.check()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", identityKey, err)
+		return nil, &Error{Key: identityKey, Err: err}
 	}
 	return &id, nil
 }

@@ -75,7 +75,7 @@ func (r *Replicator) do(ctx context.Context, op string, f func(*session, context
 	defer func() { r.turn <- struct{}{} }()
 	s := r.newSession(op)
 	ctx, end := r.observe(ctx, op)
-	err := opError(op, f(s, ctx))
+	err := opError(op, s.sayTables(ctx, f(s, ctx)))
 	if err := s.closeLive(); err != nil {
 		s.log.Warn("temporary file not removed", logError, err)
 	}

@@ -23,7 +23,7 @@ type VerifyOptions struct {
 	Data bool
 	// State is a file in which a Verify of Data keeps what it has read and found
 	// good, so that one that is cut off goes on from there. It is removed once all
-	// has been looked at. Default: none.
+	// has been looked at. It is an error without Data, which alone it is for. Default: none.
 	State string
 }
 
@@ -124,6 +124,9 @@ func (v *Verification) StoreProblems() int { return v.Problems() - v.problems[pr
 // ErrEmptyStore if nothing was ever pushed, and ErrCorrupt if the identity or the index of a pack
 // cannot be read, without which no reader gets any further.
 func (r *Replicator) Verify(ctx context.Context, opts VerifyOptions) (Verification, error) {
+	if opts.State != "" && !opts.Data {
+		return Verification{}, opError("verify", errors.New("VerifyOptions.State is for Data"))
+	}
 	done, err := r.newSession("verify").verify(ctx, opts, opts.Data)
 	return done, opError("verify", err)
 }

@@ -262,3 +262,13 @@ func raceChild(t *testing.T, folder, name string, keyCount int) {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(strings.Join(won, "\n")), 0o644))
 }
+
+// What names no folder must not become one below the folder of the process.
+func TestOpenDirRefusesWhatIsNoFolder(t *testing.T) {
+	for _, folder := range []string{"", "s3://bucket/prefix", "file:///tmp/store", "mem://"} {
+		_, err := storage.OpenDir(folder)
+		require.ErrorIs(t, err, storage.ErrInvalidConfig, folder)
+		require.ErrorContains(t, err, "is not a folder", folder)
+	}
+	require.True(t, filepath.IsAbs(openDir(t, "store").Folder()))
+}

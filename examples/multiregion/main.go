@@ -1,12 +1,10 @@
-// Command multiregion keeps a table in the stores of several regions. A version
-// counts as safe once so many of them have it; a region that is away delays nothing
-// and catches up when it is back.
+// Command multiregion keeps a table in the stores of several regions. A version counts as safe
+// once so many have it; a region that is away delays nothing and catches up when it is back.
 //
 //	multiregion -table /var/pond/data -quorum 2 us=s3://us-ponds us2=s3://us2-ponds eu=gs://eu-ponds
 //	multiregion -table /var/restored -restore   us=s3://us-ponds us2=s3://us2-ponds eu=gs://eu-ponds
 //
-// The second line is for the day when a region is gone: it restores from the one
-// that has the most.
+// The second line is for the day when a region is gone: it restores from the fullest.
 package main
 
 import (
@@ -57,6 +55,9 @@ func run(ctx context.Context, table string, quorum int, back bool, regions []str
 	}
 	if back {
 		return restore(ctx, dir, targets, out)
+	}
+	if quorum < 1 || quorum > len(targets) {
+		return fmt.Errorf("-quorum %d: there are %d regions", quorum, len(targets))
 	}
 	return watch(ctx, dir, targets, quorum, time.Second, out)
 }

@@ -123,3 +123,12 @@ func TestRun(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), t.TempDir(), 1, true, []string{"file:///nowhere"}, io.Discard), "is no NAME=URL")
 	require.ErrorContains(t, run(t.Context(), t.TempDir(), 1, true, []string{"us=" + filepath.ToSlash(t.TempDir())}, io.Discard), "no region has anything")
 }
+
+// No version would ever be safe.
+func TestQuorumThatCannotBe(t *testing.T) {
+	regions := []string{"a=file://" + filepath.ToSlash(t.TempDir()), "b=file://" + filepath.ToSlash(t.TempDir())}
+	for _, quorum := range []int{-1, 0, 3} {
+		err := run(t.Context(), t.TempDir(), quorum, false, regions, io.Discard)
+		require.ErrorContains(t, err, fmt.Sprintf("-quorum %d: there are 2 regions", quorum))
+	}
+}

@@ -41,7 +41,7 @@ type app struct {
 	acrossGap   bool          // of init and pull
 	settle      time.Duration // of push and follow
 	allowLost   bool          // likewise
-	config      string        // of push, follow and status: instead of URL
+	config      string        // instead of URL
 
 	printing sync.Mutex // serialises lines on out, where several stores report
 }
@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
 }
 
 func (a *app) mover(name, short string, move func(*remote.Replicator, context.Context) (remote.Report, error)) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: name + " TABLE URL", Short: short, Args: cli.Between(2, 2),
 		Example: "  sluice " + name + " /var/pond/data s3://my-pond-backups/prod?region=us-west-2",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -103,6 +103,7 @@ func (a *app) mover(name, short string, move func(*remote.Replicator, context.Co
 			return err
 		},
 	}
+	return a.storeFlag(cmd, 1)
 }
 
 func (a *app) pushFlags(cmd *cobra.Command) {
@@ -177,7 +178,7 @@ func (a *app) open(ctx context.Context, folder, url string) (*remote.Replicator,
 	if err != nil {
 		return nil, err
 	}
-	store, place, err := openStore(ctx, url)
+	store, place, err := a.openStore(ctx, url, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -237,12 +238,12 @@ func bundleText(v remote.VersionInfo) string {
 }
 
 func (a *app) versionsCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "versions [TABLE] URL", Short: "List the versions that can be restored", Args: cli.Between(1, 2),
 		Example: "  sluice versions s3://my-pond-backups/prod\n  sluice versions s3://my-pond-backups/prod --json | tail -1",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.begin()
-			store, _, err := openStore(cmd.Context(), args[len(args)-1])
+			store, _, err := a.openStore(cmd.Context(), args[len(args)-1], &remote.Options{})
 			if err != nil {
 				return err
 			}
@@ -262,4 +263,5 @@ func (a *app) versionsCommand() *cobra.Command {
 			return nil
 		},
 	}
+	return a.storeFlag(cmd, -1)
 }

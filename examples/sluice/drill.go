@@ -31,7 +31,7 @@ backup that was never restored is a hope: run this every night.`,
 			if err != nil {
 				return err
 			}
-			store, _, err := openStore(cmd.Context(), args[0])
+			store, _, err := a.openStore(cmd.Context(), args[0], opts)
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ backup that was never restored is a hope: run this every night.`,
 	cmd.Flags().Int64Var(&a.version, "version", -1, "restore this version (default one at random)")
 	cmd.Flags().StringVar(&a.history, "history", "full", "full: every version; live: begin at the newest base, with only its live files")
 	cmd.Flags().StringVar(&d.Folder, "folder", "", "make the temporary folder in this one (default the system's)")
-	return cmd
+	return a.storeFlag(cmd, 0)
 }
 
 func (a *app) printDrilled(d remote.Drilled, err error) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) consolidateCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "consolidate URL", Short: "Copy many small bundles into few packs, so that an init takes few requests", Args: cli.Between(1, 1),
 		Example: "  sluice consolidate s3://my-pond-backups/prod",
 		Long:    "Copies small bundles that follow each other into one object each pack, byte for byte, reads it\nback, and lets readers take the bundles from there. The bundles stay until prune removes them.",
@@ -33,6 +33,7 @@ func (a *app) consolidateCommand() *cobra.Command {
 			return err
 		},
 	}
+	return a.storeFlag(cmd, 0)
 }
 
 func (a *app) pruneCommand() *cobra.Command {
@@ -43,7 +44,8 @@ func (a *app) pruneCommand() *cobra.Command {
 		Long: `Settles on a floor: the newest base that is not above what --keep-versions and
 --keep-days keep (of both, the one that keeps more). Nothing below it is promised from then
 on. What no promised and no pinned version needs is removed by a later prune, when the
-grace period is over. Without --delete it only tells what it would do.`,
+grace period is over; until then the floor can be taken back: delete backups/floor-N.json.
+Without --delete it only tells what it would do.`,
 		Example: "  sluice prune s3://my-pond-backups/prod --keep-days 90           # look\n  sluice prune s3://my-pond-backups/prod --keep-days 90 --delete  # and do it, every night",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if days < 0 || opts.KeepVersions < 0 {
@@ -76,7 +78,7 @@ grace period is over. Without --delete it only tells what it would do.`,
 	flags.Float64Var(&days, "keep-days", 0, "keep what was the newest version at any time of so many days")
 	flags.DurationVar(&opts.Grace, "grace", 24*time.Hour, "how long objects stay after they were given up; 0: not at all")
 	flags.BoolVar(&opts.Delete, "delete", false, "do it, instead of telling what would be done")
-	return cmd
+	return a.storeFlag(cmd, 0)
 }
 
 func (a *app) printPruned(done remote.Pruned, opts remote.PruneOptions) error {
@@ -97,11 +99,14 @@ func (a *app) printPruned(done remote.Pruned, opts remote.PruneOptions) error {
 		floor = "everything is kept without --keep-days and --keep-versions"
 	}
 	_, err := fmt.Fprintf(a.out, "%s; %s %d objects (%d bytes); %d wait for the grace period\n", floor, verb, len(done.Keys), done.Bytes, done.Waiting)
+	if err == nil && opts.Delete && done.NewFloor && done.Waiting > 0 {
+		_, err = fmt.Fprintf(a.out, "to take this back, delete backups/floor-%06d.json before a prune that comes after the grace period has removed what is below\n", int64(*done.Floor))
+	}
 	return err
 }
 
 func (a *app) pinCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "pin URL [NAME VERSION]", Short: "Keep a version whatever prune gives up, or list the pins", Args: cli.Between(1, 3),
 		Example: "  sluice pin s3://my-pond-backups/prod audit-2026 1234\n  sluice pin s3://my-pond-backups/prod",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -130,6 +135,7 @@ func (a *app) pinCommand() *cobra.Command {
 			return err
 		},
 	}
+	return a.storeFlag(cmd, 0)
 }
 
 func (a *app) printPins(cmd *cobra.Command, rep *remote.Replicator) error {
@@ -149,7 +155,7 @@ func (a *app) printPins(cmd *cobra.Command, rep *remote.Replicator) error {
 }
 
 func (a *app) unpinCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "unpin URL NAME", Short: "Remove a pin", Args: cli.Between(2, 2),
 		Example: "  sluice unpin s3://my-pond-backups/prod audit-2026",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -167,6 +173,7 @@ func (a *app) unpinCommand() *cobra.Command {
 			return err
 		},
 	}
+	return a.storeFlag(cmd, 0)
 }
 
 func (a *app) repairCommand() *cobra.Command {
@@ -198,7 +205,7 @@ func (a *app) repairCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&remove, "delete", false, "remove what is in the way of the next push")
-	return cmd
+	return a.storeFlag(cmd, 1)
 }
 
 func leftoverText(left remote.Leftover) string {

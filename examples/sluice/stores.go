@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,41 @@ func (a *app) configFlag(cmd *cobra.Command) {
 	}
 }
 
+// storeFlag adds --config to a command that takes one store, whose URL is args[at], or the last of
+// them if at is negative: the file stands there then.
+func (a *app) storeFlag(cmd *cobra.Command, at int) *cobra.Command {
+	cmd.Flags().StringVar(&a.config, "config", "", "take the store from this YAML file instead of URL, and no replica that it names")
+	check, run := cmd.Args, cmd.RunE
+	withFile := func(args []string) []string {
+		switch {
+		case a.config == "" || at > len(args):
+			return args
+		case at < 0:
+			return append(slices.Clone(args), a.config)
+		}
+		return slices.Insert(slices.Clone(args), at, a.config)
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return check(cmd, withFile(args)) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return run(cmd, withFile(args)) }
+	return cmd
+}
+
+// openStore opens the store of a URL, or that of --config, which may say more of it: that goes into
+// opts.
+func (a *app) openStore(ctx context.Context, url string, opts *remote.Options) (storage.Store, storage.Config, error) {
+	c, err := a.configuration([]string{"", url})
+	if err != nil {
+		return nil, storage.Config{}, err
+	}
+	opts.CompressionLevel, opts.SourceID = c.CompressionLevel, c.SourcePondID
+	c.Replicas = nil
+	targets, places, err := a.stores(ctx, c)
+	if err != nil {
+		return nil, storage.Config{}, err
+	}
+	return targets[0].Store.(storage.Store), places[0], nil
+}
+
 // configuration is that of --config, or one that names the URL alone.
 func (a *app) configuration(args []string) (*remote.Config, error) {
 	if a.config != "" {
@@ -43,18 +79,22 @@ func (a *app) configuration(args []string) (*remote.Config, error) {
 
 // stores opens the store of c and those of its replicas, which are named by their
 // places.
-func stores(ctx context.Context, c *remote.Config) (targets []remote.Target, places []storage.Config, err error) {
+func (a *app) stores(ctx context.Context, c *remote.Config) (targets []remote.Target, places []storage.Config, err error) {
 	for _, c := range append([]*remote.Config{c}, c.Replicas...) {
 		place, err := c.Storage()
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", cli.ErrUsage, err)
+		}
+		name := place.String()
+		if slices.ContainsFunc(targets, func(t remote.Target) bool { return t.Name == name }) {
+			return nil, nil, fmt.Errorf("%w: %s: %s stands there twice", cli.ErrUsage, a.config, name)
 		}
 		store, err := openPlace(ctx, place)
 		if err != nil {
 			return nil, nil, err
 		}
 		places = append(places, place)
-		targets = append(targets, remote.Target{Name: place.String(), Store: store})
+		targets = append(targets, remote.Target{Name: name, Store: store})
 	}
 	return targets, places, nil
 }
@@ -83,7 +123,7 @@ func (a *app) openAll(ctx context.Context, args []string, more func(*remote.Opti
 			return nil, err
 		}
 	}
-	targets, places, err := stores(ctx, c)
+	targets, places, err := a.stores(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -38,16 +38,6 @@ func openTable(ctx context.Context, where string, stores ...storage.Config) (rem
 	return lake.Open(store, nil), nil
 }
 
-// openStore opens the store of a URL.
-func openStore(ctx context.Context, url string) (storage.Store, storage.Config, error) {
-	place, err := storage.ParseURL(url)
-	if err != nil {
-		return nil, place, fmt.Errorf("URL: %w", err)
-	}
-	store, err := openPlace(ctx, place)
-	return store, place, err
-}
-
 // openPlace opens a store that outlives the command.
 func openPlace(ctx context.Context, place storage.Config) (storage.Store, error) {
 	if place.Scheme == "mem" {

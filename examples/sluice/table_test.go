@@ -64,6 +64,7 @@ func TestNoBucket(t *testing.T) {
 	for _, command := range []string{"push", "status", "pull"} {
 		var out, errOut bytes.Buffer
 		require.Equal(t, cli.ExitFailed, run(t.Context(), []string{command, table, "s3://other/store"}, &out, &errOut), errOut.String())
+		require.Contains(t, errOut.String(), `no such bucket: bucket "other": `)
 		require.Contains(t, errOut.String(), "(create the bucket, or check the URL)")
 	}
 }

@@ -46,7 +46,7 @@ no problem. Without problems the exit code is 0.`,
 	}
 	cmd.Flags().BoolVar(&opts.Data, "data", false, "read everything and compare all digests")
 	cmd.Flags().StringVar(&opts.State, "state", "", "keep in this file what --data has read and found good, to go on if it is cut off")
-	return cmd
+	return a.storeFlag(cmd, -1)
 }
 
 // wayOut says what to do where something is wrong with the table or the store.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pondworks/sluice/examples/internal/cli"
+	"github.com/pondworks/sluice/remote"
 )
 
 func TestVerifyAndDrillCommands(t *testing.T) {
@@ -88,4 +90,48 @@ func TestVerifyTellsHowToMendAReplica(t *testing.T) {
 	require.NotContains(t, sluice(cli.ExitDone, "verify", replica, store), "brings back")
 	require.NoError(t, os.Remove(filepath.Join(replica, "f.parquet")))
 	require.Contains(t, sluice(cli.ExitCorrupt, "verify", replica, store), "sluice init into an empty folder brings back what the table lacks")
+}
+
+// Who has a store that is not whole must not take anything from there, nor throw the table away.
+func TestVerifyTellsNoWayOutOfADamagedStore(t *testing.T) {
+	source, replica, store := t.TempDir(), filepath.Join(t.TempDir(), "replica"), filepath.Join(t.TempDir(), "store")
+	for v, name := range []string{"f", "g", "h"} {
+		text := `{"add":{"path":"` + name + `.parquet","partitionValues":{},"size":4,"modificationTime":1,"dataChange":true}}` + "\n"
+		if v == 0 {
+			text = firstCommit + text
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(source, name+".parquet"), []byte("data"), 0o600))
+		commit(t, source, fmt.Sprintf("%020d.json", v), text)
+		said(t, cli.ExitDone, "push", source, store)
+	}
+	said(t, cli.ExitDone, "init", replica, store)
+	require.NoError(t, os.Remove(filepath.Join(replica, "f.parquet")))
+	bundle := func(v int) string {
+		return filepath.Join(store, fmt.Sprintf("backups/version-%06d/bundle.tar.zst", v))
+	}
+	require.NoError(t, os.WriteFile(bundle(1), []byte("no bundle"), 0o600))
+	require.NoError(t, os.Remove(bundle(2)))
+	text := said(t, cli.ExitCorrupt, "verify", replica, store)
+	require.Contains(t, text, "the store is not whole: keep this table")
+	require.NotContains(t, text, "brings back")
+	require.Contains(t, text, " damaged; ")
+	require.Contains(t, text, " missing")
+	require.Equal(t, cli.ExitCorrupt, exitCode(fmt.Errorf("%w; %w", remote.ErrGap, remote.ErrCorrupt)))
+
+	text = said(t, cli.ExitCorrupt, "verify", store)
+	require.NotContains(t, text, "the store is not whole", "there is no table to keep")
+}
+
+// Init cannot bring back what nobody has.
+func TestVerifyTellsThatAFileIsNowhere(t *testing.T) {
+	source, store := t.TempDir(), filepath.Join(t.TempDir(), "store")
+	commit(t, source, "00000000000000000000.json", firstCommit+`{"add":{"path":"f.parquet","partitionValues":{},"size":4,"modificationTime":1,"dataChange":true}}`+"\n")
+	said(t, cli.ExitDone, "push", source, store, "--allow-missing")
+	text := said(t, cli.ExitCorrupt, "verify", source, store)
+	require.Contains(t, text, "1 files that it needs were gone before they were pushed: nobody can read that version in full")
+	require.NotContains(t, text, "brings back")
+	require.NotContains(t, text, "is not whole")
+	require.Contains(t, said(t, cli.ExitCorrupt, "base", source, store), "(no base was taken; put the file back, ")
+	require.Contains(t, said(t, cli.ExitCorrupt, "drill", store), "not as it should be; 1 that it needs were gone before they were pushed")
+	require.NotContains(t, said(t, cli.ExitFailed, "verify", filepath.Join(t.TempDir(), "none")), "0 problems")
 }

@@ -72,7 +72,7 @@ func (t *Table) State(ctx context.Context) (deltalog.State, error) {
 			return deltalog.State{}, err
 		}
 		if info.Key != probeKey && !strings.HasPrefix(info.Key, markerPrefix) {
-			s.Empty = false
+			s.Empty, s.Other = false, info.Key
 			break
 		}
 	}
@@ -81,6 +81,7 @@ func (t *Table) State(ctx context.Context) (deltalog.State, error) {
 			return deltalog.State{}, err
 		}
 		if s.Table = deltalog.IsLogFile(info.Key); s.Table {
+			s.Other = ""
 			break
 		}
 	}

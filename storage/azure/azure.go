@@ -81,9 +81,10 @@ func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	base, err := bucket.New(b, &bucket.Options{Prefix: c.Prefix, Classify: classify})
+	called := fmt.Sprintf("container %q", c.Bucket)
+	base, err := bucket.New(b, &bucket.Options{Prefix: c.Prefix, Name: called, Classify: classify})
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	return &store{Store: base, container: client, prefix: c.Prefix}, nil
+	return &store{Store: base, container: client, prefix: c.Prefix, called: called}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/named"
 )
 
 // byCode holds the error codes of the Blob service whose meaning the HTTP
@@ -85,10 +86,10 @@ func (e broken) Unwrap() error { return e.error }
 
 // fail says what was done to which object and wraps the class of err. The end
 // of the caller's context wins, since what else failed then failed because of it.
-func fail(ctx context.Context, op, key string, err error) error {
+func (s *store) fail(ctx context.Context, op, key string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		err = fmt.Errorf("%s %s: %w (%v)", op, key, ended, err)
-	} else if class := classify(err); class != nil {
+	} else if class := named.Class(classify(err), s.called); class != nil {
 		err = fmt.Errorf("%s %s: %w: %w", op, key, class, err)
 	} else {
 		err = fmt.Errorf("%s %s: %w", op, key, err)

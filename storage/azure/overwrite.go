@@ -22,12 +22,12 @@ func (s *store) Get(ctx context.Context, key string) ([]byte, string, error) {
 	}
 	reply, err := s.container.NewBlockBlobClient(s.name(key)).DownloadStream(ctx, nil)
 	if err != nil {
-		return nil, "", fail(ctx, "get", key, err)
+		return nil, "", s.fail(ctx, "get", key, err)
 	}
 	defer reply.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(reply.Body, storage.MaxSmall+1))
 	if err != nil {
-		return nil, "", fail(ctx, "get", key, broken{err})
+		return nil, "", s.fail(ctx, "get", key, broken{err})
 	}
 	if len(b) > storage.MaxSmall {
 		return nil, "", fmt.Errorf("get %s: more than %d bytes", key, storage.MaxSmall)
@@ -51,7 +51,7 @@ func (s *store) Put(ctx context.Context, key string, b []byte, ifMatch string) (
 	if err == nil {
 		return tag(reply.ETag), nil
 	}
-	err = fail(ctx, "put", key, err)
+	err = s.fail(ctx, "put", key, err)
 	// A condition that fails speaks of the object that was expected, whether
 	// another is there or none.
 	if ifMatch != "" && (errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrNotFound)) {

@@ -21,6 +21,7 @@ type store struct {
 	*bucket.Store
 	container *container.Client
 	prefix    string
+	called    string // the container, in errors
 }
 
 var (

@@ -90,6 +90,8 @@ func TestErrors(t *testing.T) {
 				for _, class := range classes {
 					assert.Equal(t, class == want, errors.Is(err, class), "%s: is %q: %v", op, class, err)
 				}
+				named := want == storage.ErrNoBucket || want == storage.ErrDenied
+				assert.Equal(t, named, strings.Contains(err.Error(), `: container "`), "%s: %v", op, err)
 				assert.NotContains(t, err.Error(), "\n", op)
 				assert.NotContains(t, err.Error(), "hunter2", op)
 				assert.Contains(t, err.Error(), c.code, op)

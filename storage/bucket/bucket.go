@@ -24,11 +24,18 @@ import (
 type Options struct {
 	// Prefix is put before every key, with a slash between; "" for none.
 	Prefix string
+	// Name is what errors call the bucket that is missing or closed to us, such as
+	// `bucket "b"`; "" for nothing.
+	Name string
 	// Classify maps an error of the driver's SDK to one of the
 	// sentinels of package storage; nil means that it cannot tell, and then the default decides
 	// by error codes, HTTP status and network errors. gocloud's own code is not
 	// enough: among others, its gcs driver reports a denied request as "not found".
 	Classify func(error) error
+	// KnowsNoBucket says that Classify tells a bucket that is missing from an object that is. Else
+	// storage.ErrNotFound of what asks for no object, such as a listing, stands for
+	// storage.ErrNoBucket.
+	KnowsNoBucket bool
 	// StartAfter makes the driver's list request begin after the (whole) key
 	// after, or at it. as gives access to that request, as in
 	// blob.ListOptions.BeforeList. nil: what comes before is read and skipped.

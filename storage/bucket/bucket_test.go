@@ -319,6 +319,24 @@ func TestBucketMissing(t *testing.T) {
 	}
 }
 
+// Where the driver knows a missing bucket by itself, nothing else is one; and the name is told of
+// what is about all of a bucket.
+func TestBucketThatIsNamed(t *testing.T) {
+	opts := &Options{Name: `bucket "pond"`}
+	b := newFake(t, &fakeBucket{code: gcerrors.NotFound, writeErr: errors.New("404")}, opts)
+	require.ErrorContains(t, b.Create(t.Context(), "k", strings.NewReader("x"), 1), `create k: no such bucket: bucket "pond": `)
+	b = newFake(t, &fakeBucket{code: gcerrors.NotFound, openErr: errors.New("404")}, opts)
+	_, err := b.Open(t.Context(), "k", 0, -1)
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	require.NotContains(t, err.Error(), "pond")
+
+	b = newFake(t, &fakeBucket{code: gcerrors.NotFound, writeErr: errors.New("404")}, &Options{KnowsNoBucket: true})
+	for _, err := range b.List(t.Context(), "", "") {
+		require.Error(t, err)
+		require.NoError(t, storage.Class(err))
+	}
+}
+
 func TestBucketBufferSize(t *testing.T) {
 	b := newFake(t, &fakeBucket{}, nil)
 	for size, want := range map[int64]int{

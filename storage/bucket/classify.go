@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/named"
 	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
@@ -35,7 +36,7 @@ func (s *Store) classified(ctx context.Context, op string, err error) error {
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	class := classFor(op, s.classify(err))
+	class := named.Class(s.classFor(op, s.classify(err)), s.opts.Name)
 	switch {
 	case class != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		// A time limit of the SDK's own. It must not look like the caller's.
@@ -50,9 +51,12 @@ func (s *Store) classified(ctx context.Context, op string, err error) error {
 // be missing where no object is asked for, and a stream that was flowing and
 // stops has broken, however its protocol words that (the errors of HTTP/2 have
 // no type to recognise).
-func classFor(op string, class error) error {
+func (s *Store) classFor(op string, class error) error {
 	switch {
 	case class == storage.ErrNotFound && (op == opCreate || op == opPut || op == opList):
+		if s.opts.KnowsNoBucket {
+			return nil
+		}
 		return storage.ErrNoBucket
 	case class == nil && op == opRead:
 		return storage.ErrUnavailable

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/named"
 )
 
 // classify returns the sentinel of package storage that an error of the SDK
@@ -87,11 +88,11 @@ func (e broken) Unwrap() error { return e.error }
 
 // fail says what was done to which object and wraps the class of err. The end
 // of the caller's context wins, since what else failed then failed because of it.
-func fail(ctx context.Context, op, key string, err error) error {
+func (s *store) fail(ctx context.Context, op, key string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s %s: %w (%v)", op, key, ended, err)
 	}
-	if class := classify(err); class != nil {
+	if class := named.Class(classify(err), s.called); class != nil {
 		return fmt.Errorf("%s %s: %w: %w", op, key, class, err)
 	}
 	return fmt.Errorf("%s %s: %w", op, key, err)

@@ -32,6 +32,7 @@ import (
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/named"
 	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
@@ -64,6 +65,7 @@ func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	}
 	base, err := bucket.New(b, &bucket.Options{
 		Prefix:     c.Prefix,
+		Name:       named.Bucket(c.Bucket),
 		Classify:   classify,
 		StartAfter: startAfter,
 		Stored:     stored,
@@ -71,7 +73,7 @@ func (d driver) Open(ctx context.Context, c storage.Config) (storage.Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("gcs: %w", err)
 	}
-	return &store{Store: base, objects: client.Bucket(c.Bucket), prefix: c.Prefix}, nil
+	return &store{Store: base, objects: client.Bucket(c.Bucket), prefix: c.Prefix, called: named.Bucket(c.Bucket)}, nil
 }
 
 // startAfter lets the service skip what the listing does not want. StartOffset

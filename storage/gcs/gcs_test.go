@@ -166,6 +166,8 @@ func TestErrors(t *testing.T) {
 				for _, class := range classes {
 					assert.Equal(t, class == want, errors.Is(err, class), "%s: is %q: %v", op, class, err)
 				}
+				named := want == storage.ErrNoBucket || want == storage.ErrDenied
+				assert.Equal(t, named, strings.Contains(err.Error(), `: bucket "`+testBucket+`": `), "%s: %v", op, err)
 			}
 		})
 	}

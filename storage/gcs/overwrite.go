@@ -19,6 +19,7 @@ type store struct {
 	*bucket.Store
 	objects *gcstorage.BucketHandle
 	prefix  string
+	called  string // the bucket, in errors
 }
 
 var (
@@ -39,12 +40,12 @@ func (s *store) Get(ctx context.Context, key string) ([]byte, string, error) {
 	}
 	r, err := s.objects.Object(s.name(key)).NewReader(single(ctx))
 	if err != nil {
-		return nil, "", fail(ctx, "get", key, err)
+		return nil, "", s.fail(ctx, "get", key, err)
 	}
 	defer r.Close()
 	b, err := io.ReadAll(io.LimitReader(r, storage.MaxSmall+1))
 	if err != nil {
-		return nil, "", fail(ctx, "get", key, broken{err})
+		return nil, "", s.fail(ctx, "get", key, broken{err})
 	}
 	if len(b) > storage.MaxSmall {
 		return nil, "", fmt.Errorf("get %s: more than %d bytes", key, storage.MaxSmall)
@@ -69,7 +70,7 @@ func (s *store) Put(ctx context.Context, key string, b []byte, ifMatch string) (
 	if err == nil {
 		return strconv.FormatInt(generation, 10), nil
 	}
-	err = fail(ctx, "put", key, err)
+	err = s.fail(ctx, "put", key, err)
 	// A condition that fails speaks of the object that was expected, whether
 	// another is there or none.
 	if ifMatch != "" && (errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrNotFound)) {

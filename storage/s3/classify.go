@@ -12,6 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/pondworks/sluice/storage"
+	"github.com/pondworks/sluice/storage/internal/named"
 	"github.com/pondworks/sluice/storage/internal/stream"
 )
 
@@ -26,25 +27,34 @@ var byCode = map[string]error{
 	"InvalidAccessKeyId":         storage.ErrDenied,
 	"InvalidToken":               storage.ErrDenied,
 	"SignatureDoesNotMatch":      storage.ErrDenied,
+	"XAdminUserNotFound":         storage.ErrDenied, // versitygw, with status 404, of a key id that it does not know
 	"PreconditionFailed":         storage.ErrExists,
 	"ConditionalRequestConflict": storage.ErrUnavailable, // two conditional writes met; neither need have won
 	"OperationAborted":           storage.ErrUnavailable,
 	"NoSuchUpload":               storage.ErrUnavailable, // somebody else removed or completed this upload: start anew
-	"RequestTimeout":             storage.ErrUnavailable,
-	"RequestTimeTooSkewed":       storage.ErrDenied,
-	"SlowDown":                   storage.ErrUnavailable,
-	"Throttling":                 storage.ErrUnavailable,
-	"ThrottlingException":        storage.ErrUnavailable,
-	"InternalError":              storage.ErrUnavailable,
-	"ServiceUnavailable":         storage.ErrUnavailable,
+	// With a word of the region it is another thing, see isOtherRegion.
+	"AuthorizationHeaderMalformed": storage.ErrDenied,
+	"RequestTimeout":               storage.ErrUnavailable,
+	"RequestTimeTooSkewed":         storage.ErrDenied,
+	"SlowDown":                     storage.ErrUnavailable,
+	"Throttling":                   storage.ErrUnavailable,
+	"ThrottlingException":          storage.ErrUnavailable,
+	"InternalError":                storage.ErrUnavailable,
+	"ServiceUnavailable":           storage.ErrUnavailable,
 }
 
 // classify returns the sentinel of package storage that an error of the SDK
 // stands for, or nil if it cannot tell. PreconditionFailed stands for ErrExists: what
 // we make conditional is creation (Put knows better about itself).
 func classify(err error) error {
+	if errors.As(err, new(noCredentials)) {
+		return errNoCredentials
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
+		if isOtherRegion(api) {
+			return otherRegion(err)
+		}
 		if class, ok := byCode[api.ErrorCode()]; ok {
 			return class
 		}
@@ -107,7 +117,7 @@ func (s *store) fail(ctx context.Context, op, key string, err error) error {
 	if own := (*stream.SourceError)(nil); errors.As(err, &own) {
 		return fmt.Errorf("%s %s: %w", op, key, err) // whatever it looks like
 	}
-	if class := classify(err); class != nil && ctx.Err() == nil {
+	if class := named.Class(classify(err), named.Bucket(s.bucket)); class != nil && ctx.Err() == nil {
 		return fmt.Errorf("%s %s: %w: %w", op, key, class, err)
 	}
 	return fmt.Errorf("%s %s: %w", op, key, err)

@@ -51,6 +51,9 @@ func newClient(ctx context.Context, c storage.Config, s settings, stalled time.D
 	if err != nil {
 		return nil, false, fmt.Errorf("s3: load configuration: %w", err)
 	}
+	if !s.anonymous {
+		cfg.Credentials = &asked{CredentialsProvider: cfg.Credentials}
+	}
 	client = awss3.NewFromConfig(cfg, func(o *awss3.Options) {
 		s.apply(o)
 		if line, known := o.HTTPClient.(*awshttp.BuildableClient); known {

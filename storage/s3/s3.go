@@ -41,6 +41,7 @@ import (
 
 	"github.com/pondworks/sluice/storage"
 	"github.com/pondworks/sluice/storage/bucket"
+	"github.com/pondworks/sluice/storage/internal/named"
 	"github.com/pondworks/sluice/storage/internal/stall"
 )
 
@@ -76,9 +77,11 @@ func (d s3Driver) Open(ctx context.Context, c storage.Config) (storage.Store, er
 		return nil, fmt.Errorf("s3: %w", err)
 	}
 	reader, err := bucket.New(b, &bucket.Options{
-		Prefix:     c.Prefix,
-		Classify:   classify,
-		StartAfter: startAfter,
+		Prefix:        c.Prefix,
+		Name:          named.Bucket(c.Bucket),
+		Classify:      classify,
+		KnowsNoBucket: true,
+		StartAfter:    startAfter,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)

@@ -95,6 +95,8 @@ func TestErrors(t *testing.T) {
 		"unknown key id":    {403, "InvalidAccessKeyId", storage.ErrDenied},
 		"expired":           {400, "ExpiredToken", storage.ErrDenied},
 		"other 403":         {403, "SomethingNew", storage.ErrDenied},
+		"another's 404":     {404, "XAdminUserNotFound", storage.ErrDenied},
+		"region":            {301, "PermanentRedirect", nil},
 		"conflict":          {409, "ConditionalRequestConflict", storage.ErrUnavailable},
 		"aborted":           {409, "OperationAborted", storage.ErrUnavailable},
 		"taken":             {412, "PreconditionFailed", storage.ErrExists},
@@ -120,6 +122,9 @@ func TestErrors(t *testing.T) {
 					assert.Equal(t, class == want, errors.Is(err, class), "%s: is %q: %v", op, class, err)
 				}
 				assert.NotContains(t, err.Error(), "hunter2")
+				if c.want == storage.ErrDenied || c.want == storage.ErrNoBucket {
+					assert.Equal(t, 1, strings.Count(err.Error(), `bucket "`+testBucket+`"`), "%s: %v", op, err)
+				}
 			}
 		})
 	}
@@ -156,6 +161,8 @@ func TestReadErrors(t *testing.T) {
 		"no bucket": {404, "NoSuchBucket", storage.ErrNoBucket},
 		"denied":    {403, "InvalidAccessKeyId", storage.ErrDenied},
 		"too many":  {429, "", storage.ErrUnavailable},
+		"no user":   {404, "XAdminUserNotFound", storage.ErrDenied},
+		"region":    {301, "PermanentRedirect", storage.ErrInvalidConfig},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -164,11 +171,20 @@ func TestReadErrors(t *testing.T) {
 			s := open(t, endpoint)
 			_, err := s.Open(t.Context(), "k", 0, -1)
 			require.ErrorIs(t, err, c.want)
-			if c.want == storage.ErrNotFound {
-				return // no answer to a listing
+			named := func(err error) {
+				t.Helper()
+				is := c.want == storage.ErrNoBucket || c.want == storage.ErrDenied
+				require.Equal(t, is, strings.Contains(err.Error(), `: bucket "`+testBucket+`": `), err)
 			}
+			named(err)
 			for _, err := range s.List(t.Context(), "", "") {
+				require.Error(t, err)
+				if c.want == storage.ErrNotFound { // which is no answer to a listing
+					require.NoError(t, storage.Class(err))
+					continue
+				}
 				require.ErrorIs(t, err, c.want)
+				named(err)
 			}
 		})
 	}
