@@ -48,7 +48,7 @@ func vectorPath(storageType, pathOrInline string) (string, error) {
 	case "i":
 		return "", nil
 	case "p":
-		return "", fmt.Errorf("%w: deletion vector at absolute path %q (a shallow clone?)", ErrUnsupported, pathOrInline)
+		return "", fmt.Errorf("%w of a deletion vector, %q (a shallow clone?)", ErrAbsolutePath, pathOrInline)
 	case "u":
 		return relativeVector(pathOrInline)
 	}

@@ -20,6 +20,9 @@ var (
 	ErrTooLarge = errdef.ErrTooLarge
 	// ErrUnsupported: the table needs what this package cannot replicate.
 	ErrUnsupported = errdef.ErrUnsupported
+	// ErrAbsolutePath: a file of the table lies outside its folder, so that it is another
+	// table's. It wraps ErrUnsupported.
+	ErrAbsolutePath = fmt.Errorf("%w: absolute path", ErrUnsupported)
 	// ErrIncomplete: a commit is empty or ends in the middle of an action. The
 	// newest commit of a table may only be on its way; anywhere else it is
 	// damage, hence it wraps ErrCorrupt. Errors of this kind also wrap

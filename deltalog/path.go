@@ -25,13 +25,13 @@ const (
 // escapes are decoded exactly once, "+" stays, and a malformed escape stands
 // for itself, as delta-rs has it.
 //
-// It returns an error wrapping ErrUnsupported for an absolute path (a shallow
-// clone has them) and for a name that not every system can hold as it is meant,
+// It returns an error wrapping ErrAbsolutePath for an absolute path (a shallow
+// clone has them), one wrapping ErrUnsupported for a name that not every system can hold as it is meant,
 // which bundles refuse, and one wrapping ErrCorrupt for a path that leaves the table, enters its log, or is
 // not a path at all.
 func DecodePath(raw string) (string, error) {
 	if isAbsolute(raw) {
-		return "", fmt.Errorf("%w: absolute path %q (a shallow clone?)", ErrUnsupported, raw)
+		return "", fmt.Errorf("%w %q (a shallow clone?)", ErrAbsolutePath, raw)
 	}
 	path := unescape(raw)
 	if err := checkPath(path); err != nil {

@@ -34,6 +34,18 @@ func knownReaderFeature(name string) bool {
 	return false
 }
 
+// Catalog returns the feature by which the table belongs to a catalog, without which engines do not
+// open a copy; "" if there is none.
+func (p Protocol) Catalog() string {
+	for _, name := range p.ReaderFeatures {
+		switch name {
+		case "catalogManaged", "catalogOwned", "catalogOwned-preview", "coordinatedCommits-preview":
+			return name
+		}
+	}
+	return ""
+}
+
 // movesMetadata reports whether the feature puts part of the log into files
 // that ScanCommit does not find.
 func movesMetadata(name string) bool {

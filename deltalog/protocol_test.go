@@ -58,3 +58,9 @@ func TestTimestamps(t *testing.T) {
 	}
 	assert.Equal(t, 9999, time.UnixMilli(endOfTimes-1).UTC().Year())
 }
+
+func TestProtocolCatalog(t *testing.T) {
+	for feature, want := range map[string]string{"catalogManaged": "catalogManaged", "coordinatedCommits-preview": "coordinatedCommits-preview", "deletionVectors": ""} {
+		assert.Equal(t, want, Protocol{3, 7, []string{feature}, []string{feature}}.Catalog())
+	}
+}

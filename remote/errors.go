@@ -139,6 +139,7 @@ var hints = []struct {
 	{errLostHere, "nothing of this version was applied; put the file back, or init a new replica in an empty folder"},
 	{ErrCorrupt, "nothing of it was applied; verify --data (VerifyOptions.Data) finds all that is damaged in a store"},
 	{ErrTooLarge, "write it in several commits; one that is there already a push leaves out once the table's log begins at a checkpoint above it, which records a gap"},
+	{deltalog.ErrAbsolutePath, "the table refers to files of another one: copy their data into it, as a deep clone does"},
 	{ErrUnsupported, "a newer version of this program may read it"},
 	{errNilTable, "pass a table to remote.New"},
 	{ErrNoTable, "commit to the table before a push, init before a pull"},

@@ -208,6 +208,9 @@ func (s *session) planVersion(ctx context.Context, v deltalog.Version, c localCo
 		p.Previous = &previous
 		p.Timestamp = deltalog.Monotone(c.Commit, p.Timestamp, pos.time)
 	}
+	if c.Protocol != nil && c.Protocol.Catalog() != "" {
+		s.log.Warn("the table belongs to a catalog, without which engines may not open a replica", logVersion, v, "feature", c.Protocol.Catalog())
+	}
 	if c.Omitted {
 		if err := s.planMany(ctx, p, &c); err != nil {
 			return nil, err

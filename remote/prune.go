@@ -58,6 +58,9 @@ type Pruned struct {
 // Pinned versions stay, with the base and the bundles that it takes to restore them, and so
 // does what lies above the version that the head tells of, until the head has moved on.
 //
+// As long as nothing was removed a floor is taken back by removing its object,
+// backups/floor-<version>.json.
+//
 // It needs the right to delete, which nothing else here needs, and wraps
 // ErrReadOnly without it. It may be cut off at any point: what it removes nobody
 // promises any more. A restore of a version below the floor that is not pinned
