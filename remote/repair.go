@@ -41,7 +41,8 @@ const (
 // store's history has up to its end is never touched, whatever the table says: the
 // table must be on that history, else it wraps ErrDiverged, and must have come to its end,
 // else ErrGap. Other leftovers of the table's
-// own history are harmless, the next push takes them over. Removing needs the right
+// own history are harmless, the next push takes them over. Nobody should push meanwhile: what
+// a running push has stored ahead of what it waits for lies above the end, too. Removing needs the right
 // to delete.
 func (r *Replicator) Repair(ctx context.Context, remove bool) ([]Leftover, error) {
 	found, err := r.newSession("repair").repair(ctx, remove)
