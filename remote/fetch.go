@@ -113,7 +113,7 @@ func together(bundles []object) (groups [][]object) {
 // is returned with its error.
 func (f *fetcher) fetch(group []object) fetched {
 	if len(group) == 1 {
-		return f.alone(group[0], f.s.maxListed)
+		return f.singly(group)
 	}
 	first, last := group[0], group[len(group)-1]
 	r, err := f.s.store.Open(f.ctx, first.Key, first.off, last.off+last.Size-first.off)
@@ -122,12 +122,35 @@ func (f *fetcher) fetch(group []object) fetched {
 	}
 	defer r.Close() // everything is read and checked, or failed
 	var all fetched
-	for _, o := range group {
+	for i, o := range group {
 		got := f.one(o, f.s.maxListed, func(b *incoming, of *portion) (bundle.Manifest, error) {
 			return f.s.decodeFrom(f.ctx, counted{io.LimitReader(r, o.Size), of}, o, b.member)
 		})
 		if errors.Is(got.err, errOmitted) {
 			got = f.alone(o, 0)
+		}
+		if errors.Is(got.err, ErrCorrupt) {
+			rest := f.singly(group[i:])
+			return fetched{append(all.versions, rest.versions...), rest.err}
+		}
+		all.versions = append(all.versions, got.versions...)
+		if all.err = got.err; all.err != nil {
+			break
+		}
+	}
+	return all
+}
+
+// singly fetches bundles with a request each. Of a pack that is damaged they may be there alone, as
+// long as retention has not removed them.
+func (f *fetcher) singly(group []object) (all fetched) {
+	for _, o := range group {
+		got := f.alone(o, f.s.maxListed)
+		if o.pack && errors.Is(got.err, ErrCorrupt) {
+			if beside := f.alone(bundleAt(o.version), f.s.maxListed); beside.err == nil {
+				f.s.log.Warn("a pack is damaged, taking the bundle beside it", logKey, o.Key, logVersion, o.version, logError, got.err)
+				got = beside
+			}
 		}
 		all.versions = append(all.versions, got.versions...)
 		if all.err = got.err; all.err != nil {

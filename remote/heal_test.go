@@ -182,6 +182,31 @@ func TestLostPack(t *testing.T) {
 	requireVersion(t, source, restored(t, store), 79)
 }
 
+// Of a pack that is damaged, too, as long as retention has not removed them.
+func TestDamagedPack(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(10, 10, 500)
+	source.pushSingly(store)
+	consolidate(t, store)
+	source.base(store)
+	for i := range 40 {
+		damage(t, store, keysWith(t, store, "/pack-")[0], float64(i)/40)
+	}
+	requireVersion(t, source, restored(t, store), 9)
+	live, _ := initLive(t, store, remote.Options{})
+	requireVersion(t, source, live, 9)
+	found, err := storeOnly(t, store, nil).Verify(t.Context(), remote.VerifyOptions{Data: true})
+	require.NoError(t, err)
+	require.ErrorIs(t, found.Err(), remote.ErrCorrupt, "it is told all the same")
+
+	lose(t, store, keysWith(t, store, "/bundle.tar.zst")...)
+	for _, history := range []remote.History{remote.HistoryFull, remote.HistoryLive} {
+		err = initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{History: history})
+		require.ErrorIs(t, err, remote.ErrCorrupt)
+		require.ErrorContains(t, err, "/pack-")
+	}
+}
+
 // Its bundles are gone, too: the table has what it takes to push them again, as the error says.
 func TestLostPackIsPushedAgain(t *testing.T) {
 	source, store := newPond(t), storage.NewMemory()

@@ -232,11 +232,9 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 			wanted = append(wanted, e.File)
 		}
 	}
-	st := place.own
+	st, err := place.own, error(nil)
 	if !entries[0].InBase || from != place.version {
-		st = s.newStaging(place.table)
-		st.of = place.of
-		if err := s.stageFiles(ctx, st, o, entries[0], wanted); err != nil {
+		if st, err = s.stageEntries(ctx, place, o, entries[0], wanted); err != nil {
 			if entries[0].Part != "" {
 				err = partGone(err)
 			}
@@ -248,6 +246,26 @@ func (s *session) fetchLive(ctx context.Context, place *placer, entries []bundle
 		err = place.add(ctx, staged)
 	}
 	return at(from, o.Key, err)
+}
+
+// stageEntries stages files of one object. Of a pack that is damaged the bundle may be there alone.
+func (s *session) stageEntries(ctx context.Context, place *placer, o object, in bundle.IndexEntry, files []bundle.File) (*staging, error) {
+	stage := func(o object) (*staging, error) {
+		st := s.newStaging(place.table)
+		st.of = place.of
+		err := s.stageFiles(ctx, st, o, in, files)
+		return st, err
+	}
+	st, err := stage(o)
+	if !o.pack || !errors.Is(err, ErrCorrupt) {
+		return st, err
+	}
+	beside, berr := stage(bundleAt(o.version))
+	if berr != nil {
+		return st, err
+	}
+	s.log.Warn("a pack is damaged, taking the bundle beside it", logKey, o.Key, logVersion, o.version, logError, err)
+	return beside, nil
 }
 
 // hasLive reports whether the table has the file already. A replica that is at the version
