@@ -120,8 +120,8 @@ func (c *chain) finish() {
 	}
 }
 
-// promisedBy returns up to which version all must be there: the head and the bases say
-// so, and uploads run only so far ahead of what is not there yet.
+// promisedBy returns up to which version all must be there: the head, the bases and the indexes of
+// packs say so, and uploads run only so far ahead of what is not there yet.
 func (l *listing) promisedBy(h *head) deltalog.Version {
 	v := deltalog.Version(-1)
 	if h != nil {
@@ -135,6 +135,7 @@ func (l *listing) promisedBy(h *head) deltalog.Version {
 			break
 		}
 	}
+	v = max(v, l.lost-1)
 	if n := len(l.bundles); n > runAhead {
 		v = max(v, l.bundles[n-1-runAhead].version-1)
 	}

@@ -95,7 +95,7 @@ func (s *session) wholeHistory(ctx context.Context) (*identity, listing, []segme
 		return nil, listing{}, nil, err
 	}
 	l, err := s.list(ctx)
-	if err == nil && id == nil && len(l.bundles) == 0 {
+	if err == nil && id == nil && l.isEmpty(nil) {
 		err = ErrEmptyStore
 	}
 	if err == nil {

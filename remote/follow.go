@@ -36,7 +36,7 @@ func (r *Replicator) Follow(ctx context.Context) error {
 			return opError("follow", ctx.Err())
 		case err != nil && isHopeless(err):
 			return err
-		case isNothingYet(err):
+		case isNothingYet(err) && r.sync.now().at == nil:
 			failures = 0
 			r.log.Info("nothing to do yet", logError, err)
 		case err != nil:

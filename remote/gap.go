@@ -84,6 +84,7 @@ func (s *session) beginAtFloor(ctx context.Context, pos *position) error {
 		return at(v-1, "", err)
 	}
 	pos.some, pos.last, pos.commit, pos.lostFirst = true, v-1, before, false
+	pos.time, pos.runs, pos.base = b.Timestamp-1, runHints{From: v}, sinceBase{Version: &v, Live: b.Live.Bytes}
 	return nil
 }
 

@@ -120,7 +120,11 @@ func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipSta
 		}
 		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == at })
 		if g.base = s.beginning(g.listing, g.in, g.target); g.base == nil && g.in.first > 0 {
-			return tip, err
+			later, found, lerr := s.baseAbove(ctx, g.in.first)
+			if lerr != nil || !found || later > g.target {
+				return tip, firstOf(lerr, err)
+			}
+			g.base = &later
 		}
 		s.log.Warn("a base is passed over", logKey, baseKey(at), logError, err)
 		s.discard(ctx, table)

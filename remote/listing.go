@@ -25,6 +25,7 @@ type listing struct {
 	unpins  []object                  // of pins that were removed, when they were
 	hints   runHints                  // of whoever knows the head
 	named   map[deltalog.Version]bool // bases that indexes of packs name
+	lost    deltalog.Version          // below it all was there once, as indexes say whose pack is lost
 	exact   bool                      // nothing of it may be gone, since objects are removed by what it says
 }
 
@@ -57,10 +58,16 @@ const maxSkip = 99_999
 // retention does not leave alone are not there. The order of keys is not that of versions.
 func (s *session) list(ctx context.Context) (listing, error) {
 	l, skipped, err := s.listKeys(ctx, false)
-	l.hints = onlyTo(-1)
+	stale := false
 	if err == nil && len(l.indexes) > 0 {
-		err = s.readPacks(ctx, &l, skipped)
+		stale, err = s.readPacks(ctx, &l, skipped)
 	}
+	if err == nil && stale && skipped { // what it is said to have was not listed
+		if l, _, err = s.listKeys(ctx, true); err == nil {
+			_, err = s.readPacks(ctx, &l, false)
+		}
+	}
+	l.hints = onlyTo(-1)
 	l.bases = keptBases(l.bases, l.floor(), l.pins)
 	return l, err
 }
@@ -103,13 +110,20 @@ func (s *session) listInto(ctx context.Context, l *listing, prefix, after string
 }
 
 // dropLostPacks leaves out the indexes whose pack is not there: what they say leads nowhere, and
-// hides the bundles, which may be there yet. All keys of packs were listed by then.
+// hides the bundles, which may be there yet. They prove that their versions were there once. All
+// keys of packs were listed by then.
 func (l *listing) dropLostPacks() {
 	packs := map[string]bool{}
 	for _, o := range l.packs {
 		packs[o.Key] = true
 	}
-	l.indexes = slices.DeleteFunc(l.indexes, func(x object) bool { return !packs[packKey(x.version, x.last)] })
+	l.indexes = slices.DeleteFunc(l.indexes, func(x object) bool {
+		lost := !packs[packKey(x.version, x.last)]
+		if lost {
+			l.lost = max(l.lost, x.last+1)
+		}
+		return lost
+	})
 }
 
 func (l *listing) take(info storage.Info) {
@@ -152,6 +166,9 @@ func (l *listing) packedUpTo() deltalog.Version {
 	return last
 }
 
+// isEmpty reports whether nothing was ever pushed, as far as one can tell.
+func (l *listing) isEmpty(h *head) bool { return len(l.bundles) == 0 && l.promisedBy(h) < 0 }
+
 // floor returns the version below which nothing is promised, 0 if all is.
 func (l *listing) floor() deltalog.Version {
 	if n := len(l.floors); n > 0 {
@@ -179,15 +196,21 @@ func (l *listing) startOf(id *identity, target deltalog.Version) deltalog.Versio
 }
 
 // readPacks makes the bundles of packs take the place of the same ones alone.
-// skipped: what the packs know of was not listed.
-func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error {
+// skipped: what the packs know of was not listed. An index is stale, and does not count, if there
+// is a pack of another size.
+func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) (stale bool, err error) {
 	packs := map[deltalog.Version]object{}
 	bases := map[deltalog.Version]object{}
 	l.named = map[deltalog.Version]bool{}
 	for _, o := range l.indexes {
 		x, err := s.readIndex(ctx, o.Key)
 		if err != nil {
-			return err
+			return stale, err
+		}
+		if i := slices.IndexFunc(l.packs, func(p object) bool { return p.Key == x.Pack }); i < 0 || l.packs[i].Size != x.Size {
+			s.log.Warn("the index of a pack is that of another one", logKey, o.Key)
+			stale, l.lost = true, max(l.lost, o.last+1)
+			continue
 		}
 		for _, b := range x.objects(o.Info) {
 			packs[b.version] = b
@@ -212,7 +235,7 @@ func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) error
 		}
 		l.bases = slices.SortedFunc(maps.Values(bases), byVersion)
 	}
-	return nil
+	return stale, nil
 }
 
 // keptBases returns the bases that retention leaves alone: those from the floor on,

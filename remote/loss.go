@@ -27,7 +27,7 @@ func (s *session) acrossLosses(ctx context.Context, l listing, segments []segmen
 		if end >= promised {
 			return segments, nil
 		}
-		if _, there, err := s.lookFor(ctx, bundleKey(end+1)); there || err != nil { // the listing lags
+		if there, err := s.has(ctx, bundleKey(end+1)); there || err != nil { // the listing lags
 			return segments, err
 		}
 		v, found, err := s.beyondLoss(ctx, l, end)
@@ -127,18 +127,21 @@ func (s *session) isWhole(ctx context.Context, l listing, o object) (bool, error
 
 // presence tells whether the objects are there that hold files.
 type presence struct {
-	*session
-	listing
-	unlisted map[string]bool // by key: whether it is there
+	s        *session
+	l        listing
+	unlisted map[string]bool           // by key: whether it is there
+	parts    map[deltalog.Version]bool // beside which versions parts were looked for
 }
 
-func newPresence(s *session, l listing) *presence { return &presence{s, l, map[string]bool{}} }
+func newPresence(s *session, l listing) *presence {
+	return &presence{s, l, map[string]bool{}, map[deltalog.Version]bool{}}
+}
 
 // need wraps storage.ErrNotFound if the object is not there that holds a file.
 func (p *presence) need(ctx context.Context, e bundle.IndexEntry) error {
 	there, err := p.has(ctx, e)
 	if err == nil && !there {
-		err = fmt.Errorf("%w: %s", storage.ErrNotFound, p.objectOf(e).Key)
+		err = fmt.Errorf("%w: %s", storage.ErrNotFound, p.s.objectOf(e).Key)
 	}
 	return err
 }
@@ -149,32 +152,52 @@ func (p *presence) has(ctx context.Context, e bundle.IndexEntry) (bool, error) {
 	if p.isListed(e) {
 		return true, nil
 	}
-	key := p.objectOf(e).Key
+	key := p.s.objectOf(e).Key
 	there, known := p.unlisted[key]
 	if known {
 		return there, nil
 	}
-	_, there, err := p.lookFor(ctx, key)
+	there, err := p.ask(ctx, e, key)
 	if err == nil {
 		p.unlisted[key] = there
 	}
 	if err == nil && !there {
-		p.log.Warn("an object is lost that live files lie in", logKey, key)
+		p.s.log.Warn("an object is lost that live files lie in", logKey, key)
 	}
 	return there, err
 }
 
+// ask asks the store, for all parts beside a version at once.
+func (p *presence) ask(ctx context.Context, e bundle.IndexEntry, key string) (bool, error) {
+	v := deltalog.Version(e.Version)
+	if e.Part == "" {
+		return p.s.has(ctx, key)
+	}
+	if !p.parts[v] {
+		found, err := p.s.partsOf(ctx, v)
+		if err != nil {
+			return false, err
+		}
+		p.parts[v] = true
+		for _, o := range found {
+			p.unlisted[o.Key] = true
+		}
+	}
+	return p.unlisted[key], nil
+}
+
 func (p *presence) isListed(e bundle.IndexEntry) bool {
-	all, v := p.bundles, deltalog.Version(e.Version)
+	v := deltalog.Version(e.Version)
 	switch {
 	case e.InBase:
-		all = p.bases
+		o, listed := find(p.l.bases, v)
+		return listed && !o.ModTime.IsZero() // else the index of a pack named it, which tells of what was
 	case e.Part != "":
 		key := partKey(v, e.Part)
-		from, _ := search(p.parts, v)
-		to, _ := search(p.parts, v+1)
-		return slices.ContainsFunc(p.parts[from:to], func(o object) bool { return o.Key == key })
+		from, _ := search(p.l.parts, v)
+		to, _ := search(p.l.parts, v+1)
+		return slices.ContainsFunc(p.l.parts[from:to], func(o object) bool { return o.Key == key })
 	}
-	_, listed := find(all, v)
+	_, listed := find(p.l.bundles, v)
 	return listed
 }

@@ -122,6 +122,9 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 	for _, o := range group {
 		size += o.Size
 	}
+	if stale, err := s.isIndexAlone(ctx, x.Pack); stale || err != nil {
+		return nil, firstOf(err, errNameTaken)
+	}
 	err = s.store.creator.Create(ctx, x.Pack, w, size)
 	taken := errors.Is(err, storage.ErrExists) // by another consolidator, or one that was cut off
 	if taken {
@@ -157,6 +160,18 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 		err = nil // it says the same, being made of the same bundles
 	}
 	return x, err
+}
+
+// isIndexAlone reports whether there is an index whose pack was lost: it would be taken for that of
+// another pack of the name.
+func (s *session) isIndexAlone(ctx context.Context, pack string) (bool, error) {
+	first, last, _ := parsePackKey(pack)
+	there, err := s.has(ctx, packIndexKey(first, last))
+	if !there || err != nil {
+		return false, err
+	}
+	there, err = s.has(ctx, pack)
+	return !there, err
 }
 
 // givenUpMeanwhile reports whether Prune may have removed the pack of x while that was made: a

@@ -105,7 +105,7 @@ func checkTarget(target Target, before []Target) error {
 		if other.Name == target.Name {
 			return fmt.Errorf("remote: two stores are named %q", target.Name)
 		}
-		if target.Store != nil && reflect.TypeOf(target.Store).Comparable() && target.Store == other.Store {
+		if target.Store != nil && reflect.ValueOf(target.Store).Comparable() && target.Store == other.Store {
 			return fmt.Errorf("remote: %q and %q are one store", other.Name, target.Name)
 		}
 	}

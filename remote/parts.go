@@ -101,21 +101,15 @@ func (s *session) usable(ctx context.Context, parts []object) iter.Seq2[storedPa
 // findPart asks for the size of a part. Wraps storage.ErrNotFound if it is not there.
 func (s *session) findPart(ctx context.Context, v deltalog.Version, name string) (bundle.PartRef, error) {
 	key := partKey(v, name)
-	info, found, err := s.lookFor(ctx, key)
-	if err == nil && !found {
-		err = fmt.Errorf("%w: %s", storage.ErrNotFound, key)
-	}
-	return bundle.PartRef{Name: name, Size: info.Size}, err
-}
-
-// lookFor looks for one object, by a listing, which tells its size.
-func (s *session) lookFor(ctx context.Context, key string) (storage.Info, bool, error) {
 	for info, err := range s.store.List(ctx, key, "") {
-		if err != nil || info.Key == key {
-			return info, err == nil, err
+		if err != nil {
+			return bundle.PartRef{}, err
+		}
+		if info.Key == key {
+			return bundle.PartRef{Name: name, Size: info.Size}, nil
 		}
 	}
-	return storage.Info{}, false, nil
+	return bundle.PartRef{}, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
 }
 
 // checkNeeds makes sure that what a base needs above the end of the history is there, given

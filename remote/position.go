@@ -94,7 +94,7 @@ func (s *session) identityBeside(ctx context.Context, l listing, id *identity) (
 	}
 	id, err := s.readIdentity(ctx)
 	if err == nil && id == nil {
-		err = &Error{Key: identityKey, Err: fmt.Errorf("%w: it is missing, but there are bundles, the first of version %d", ErrCorrupt, int64(l.bundles[0].version))}
+		err = &Error{Key: identityKey, Err: fmt.Errorf("%w: it is missing, but there are bundles or what tells of them", ErrCorrupt)}
 	}
 	return id, err
 }

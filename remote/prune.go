@@ -48,8 +48,9 @@ type Pruned struct {
 	Requests Requests `json:"requests"`
 }
 
-// Prune is retention. Where something is lost that promised versions need it removes nothing,
-// since what is to go may be all that they can be had from: it wraps ErrGap. Else it settles on a floor, a version with a base that is not
+// Prune is retention. Where something is lost that the bases which it keeps, or pinned versions,
+// need it removes nothing, since what is to go may be all that they can be had from: it wraps
+// ErrGap. Else it settles on a floor, a version with a base that is not
 // above what the options keep, and records it in an object of its own; then, a
 // grace period later, so mostly by another call, it removes what no retained version
 // needs: decided from what the indexes of the retained bases refer to, never from
@@ -88,6 +89,13 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if err != nil {
 		return done, err
 	}
+	h, err := s.headOf(ctx, id)
+	if err == nil { // so that what is beyond a loss can be made the beginning
+		segments, err = s.acrossLosses(ctx, l, segments, l.start(id), l.promisedBy(h))
+	}
+	if err != nil {
+		return done, err
+	}
 	l.hints, l.exact = onlyTo(-1), true // the head may be wrong, and what is removed is gone
 	if err := s.raiseFloor(ctx, id, &l, segments, opts, &done); err != nil {
 		return done, err
@@ -95,7 +103,7 @@ func (s *session) prune(ctx context.Context, opts PruneOptions) (done Pruned, er
 	if floor := l.floor(); floor > id.First {
 		done.Floor = &floor
 	}
-	garbage, err := s.garbage(ctx, id, l)
+	garbage, err := s.garbage(ctx, id, l, true)
 	if err != nil {
 		return done, err
 	}
@@ -134,7 +142,7 @@ func (s *session) due(ctx context.Context, id *identity, l listing, garbage []ob
 	changed := len(before.floors) < len(l.floors) || len(before.pins) > len(l.pins)
 	was := map[string]bool{} // garbage before what is young
 	if changed {
-		old, err := s.garbage(ctx, id, before)
+		old, err := s.garbage(ctx, id, before, false)
 		if err != nil {
 			return nil, err
 		}
@@ -220,8 +228,8 @@ func (s *session) oldestKept(ctx context.Context, l listing, segments []segment,
 }
 
 // garbage returns the objects that no promised version needs. Their ModTime is when
-// they became so.
-func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]object, error) {
+// they became so. With whole all that they do need must be there.
+func (s *session) garbage(ctx context.Context, id *identity, l listing, whole bool) ([]object, error) {
 	every, _, err := s.listKeys(ctx, true)
 	if err != nil {
 		return nil, err
@@ -231,7 +239,10 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing) ([]objec
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkNeeded(ctx, id, every, l, n); err != nil {
+	if whole {
+		err = s.checkNeeded(ctx, id, every, l, n)
+	}
+	if err != nil {
 		return nil, err
 	}
 	h, err := s.headOf(ctx, id)

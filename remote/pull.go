@@ -227,14 +227,17 @@ func (s *session) pullAcross(ctx context.Context, table LogApplier, tip *tipStat
 // init, else nil; jump is as of baseUse.
 func (s *session) restoreAfterGap(ctx context.Context, table LogApplier, after deltalog.Version, jump bool, g *goal) (*tipState, error) {
 	tip, err := s.restoreBase(ctx, table, after, jump, g)
-	if !errors.Is(err, storage.ErrNotFound) {
+	if !errors.Is(err, storage.ErrNotFound) && !errors.As(err, new(brokenBase)) {
 		return tip, err
 	}
 	later, found, lerr := s.baseAbove(ctx, after)
 	if lerr != nil {
 		return nil, errors.Join(err, lerr)
 	}
-	if !found || g != nil && later > g.target {
+	if found = found && (g == nil || later <= g.target); !found && !errors.Is(err, storage.ErrNotFound) {
+		return nil, err
+	}
+	if !found {
 		return nil, at(after, baseKey(after), fmt.Errorf("%w: the history goes on with it after the gap: %s", ErrCorrupt, bare(err)))
 	}
 	return s.restoreBase(ctx, table, later, jump, g)
@@ -258,7 +261,10 @@ func (s *session) pullOver(ctx context.Context, table LogApplier, tip *tipState,
 	}
 	after, found, err := s.bridge(ctx, l, tip.version)
 	if err == nil && !found && s.opts.AcrossGap {
-		after, found, err = s.beyondLoss(ctx, l, tip.version)
+		var there bool
+		if there, err = s.has(ctx, bundleKey(missing)); err == nil && !there { // else the listing lags
+			after, found, err = s.beyondLoss(ctx, l, tip.version)
+		}
 	}
 	switch {
 	case err != nil:
@@ -324,7 +330,7 @@ func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipStat
 	if err != nil {
 		return err
 	}
-	if len(l.bundles) == 0 {
+	if l.isEmpty(nil) {
 		return ErrEmptyStore
 	}
 	seg, found, err := s.gapFreeEnd(ctx, l, nextOf(tip), onlyTo(-1))

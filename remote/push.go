@@ -43,6 +43,12 @@ func (s *session) push(ctx context.Context) error {
 	if s.report.Remaining = unsettled; err != nil || tip < 0 {
 		return err
 	}
+	if pos.isBehind() && tip > pos.last { // as it was remembered
+		s.catalog = nil
+		if pos, err = s.locate(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.findGap(ctx, pos, tip); err != nil {
 		return err
 	}
@@ -67,7 +73,7 @@ func (s *session) push(ctx context.Context) error {
 	if herr := s.updateHead(ctx, pos); err == nil {
 		err = herr
 	}
-	if err == nil && !pos.isBehind() {
+	if err == nil {
 		s.remember(pos)
 	}
 	return err
@@ -194,6 +200,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 	if n := s.opts.MaxVersions; n > 0 && tip-pos.next() >= deltalog.Version(n) {
 		last = pos.next() + deltalog.Version(n) - 1
 	}
+	unsettled := s.report.Remaining
 	s.report.Remaining += int(tip - last)
 	s.expect(int(last - pos.next() + 1))
 
@@ -212,7 +219,6 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 			return err
 		}
 		if more := min(pos.leads, tip); more > last { // to where a head may be written
-			s.report.Remaining -= int(more - last)
 			last = more
 		}
 		if pos.last < last {
@@ -221,6 +227,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 			}
 		}
 	}
+	s.report.Remaining = unsettled + max(0, int(tip-pos.last))
 	return nil
 }
 

@@ -38,7 +38,8 @@ type Options struct {
 	// Writer is recorded in every bundle. Default: sluice on this host.
 	Writer bundle.Writer
 	// MaxVersions bounds how many versions one Push moves, so that a commit
-	// hook never eats a whole backlog. Default: all.
+	// hook never eats a whole backlog. Default: all. Where another pusher has stored
+	// several in one bundle it goes on to the end of that.
 	MaxVersions int
 	// SyncInterval is how long a Follow waits between two passes if nobody calls
 	// Notify; up to a fifth less, so that many replicas do not ask in step. Default:

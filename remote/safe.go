@@ -30,7 +30,7 @@ func (s *session) safeVersion(ctx context.Context) (deltalog.Version, error) {
 		return 0, err
 	}
 	if pos.lostFirst {
-		return 0, lostBeginning(pos.identity.First)
+		return 0, lostBeginning(max(pos.identity.First, pos.floor))
 	}
 	if !pos.some {
 		return 0, ErrEmptyStore

@@ -42,7 +42,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(l.bundles) == 0 {
+	if l.isEmpty(h) {
 		return nil, ErrEmptyStore
 	}
 	if id, err = s.identityBeside(ctx, l, id); err != nil {
@@ -177,11 +177,12 @@ func (s *session) versionAt(ctx context.Context, l listing, segments []segment, 
 	if err != nil {
 		return 0, err
 	}
-	if newer == 0 {
-		newer, err = s.firstNewerInTail(ctx, bundles, t)
-	}
+	tail, err := s.firstNewerInTail(ctx, bundles, t)
 	if err != nil {
 		return 0, err
+	}
+	if tail > 0 {
+		newer = tail
 	}
 	if newer == 0 {
 		return s.beginningAt(ctx, l, segments[0].first, t)

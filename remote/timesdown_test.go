@@ -41,6 +41,9 @@ func TestInitByTimeWhereTimesDescendOnce(t *testing.T) {
 				requireVersion(t, source, dir, v)
 			}
 		}
+		dir := filepath.Join(t.TempDir(), "replica") // of a time among those of the copy, which all that is stated precedes
+		require.NoError(t, initIn(t, dir, store, remote.Options{TargetTime: time.Date(2026, 11, 1, 0, 0, 3, 0, time.UTC)}))
+		requireVersion(t, source, dir, 11)
 		err := initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{TargetTime: stated(7).Add(-time.Millisecond)})
 		require.ErrorIs(t, err, remote.ErrGap)
 	}

@@ -124,9 +124,31 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 			return 0, err
 		}
 	}
+	if err := s.checkLead(ctx, theirs.Versions[both:]); err != nil {
+		return 0, err
+	}
 	p.present, p.leads = both, endOf(theirs)
 	s.progress(0, both, 0)
 	return p.first() + deltalog.Version(both) - 1, nil
+}
+
+// checkLead makes sure that what a stored bundle has beyond a plan is of this table, as far as that
+// can tell: no head may be written below.
+func (s *session) checkLead(ctx context.Context, beyond []bundle.Version) error {
+	for _, v := range beyond {
+		n := deltalog.Version(v.Version)
+		here, err := hashLocal(ctx, s.table, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if here != v.Commit.SHA256 {
+			return diverged(n, here, v.Commit.SHA256)
+		}
+	}
+	return nil
 }
 
 // settleVersion compares what this pusher would store with what is stored; files

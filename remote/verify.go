@@ -169,7 +169,10 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	if len(l.bundles) == 0 {
-		return ErrEmptyStore
+		h, err := v.headOf(ctx, id)
+		if err != nil || l.isEmpty(h) {
+			return firstOf(err, ErrEmptyStore)
+		}
 	}
 	v.done.Lineage, v.done.First, v.done.Last = id.Lineage, l.start(id), l.start(id)-1
 	if n := len(segments); n > 0 {
