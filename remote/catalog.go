@@ -53,10 +53,14 @@ func entriesOf(m bundle.Manifest) []bundle.IndexEntry {
 }
 
 // addStored adds to sorted, by path, where every file lies that may be in the
-// store, listed in l, up to where pos is: what the newest base lists, then, overruling it,
+// store up to where pos is: what the newest base lists, then, overruling it,
 // what the bundles after it carry. It returns the newest version that a base belongs to which
 // is missing, negative if there is none: then they need not have all that is live.
-func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, l listing, pos *position) (lost deltalog.Version, err error) {
+func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *position) (lost deltalog.Version, err error) {
+	l, err := s.list(ctx)
+	if err != nil {
+		return -1, err
+	}
 	l.hints = pos.hints()
 	upto, chain := pos.last, commits{}
 	after, err := s.addNewestBase(ctx, sorted, l, upto, chain)
@@ -74,12 +78,21 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, l listi
 			unknown = append(unknown, o)
 		}
 	}
-	lost, err = s.addManifests(ctx, sorted, unknown, after, chain)
+	parts := newHolder(s, l, object{})
+	add := func(e bundle.IndexEntry) error {
+		if e.Part != "" { // which may be lost, of a bundle that was seen
+			if there, err := parts.holds(ctx, e); !there || err != nil {
+				return err
+			}
+		}
+		return addEntry(sorted, e)
+	}
+	lost, err = s.addManifests(ctx, add, unknown, after, chain)
 	if err != nil || known == nil {
 		return lost, err
 	}
 	for _, e := range known.files {
-		if err := addEntry(sorted, e); err != nil {
+		if err := add(e); err != nil {
 			return -1, err
 		}
 	}
@@ -94,7 +107,7 @@ func (s *session) addNewestBase(ctx context.Context, sorted *extsort.Sorter, l l
 		if err != nil || !found {
 			return -1, err
 		}
-		b, err := s.addIndex(ctx, sorted, o.version)
+		b, err := s.addIndex(ctx, sorted, o.version, newHolder(s, l, o).holds)
 		if isBroken(err) {
 			s.log.Warn("a base that cannot be read is passed over", logKey, o.Key, logError, err)
 			target = o.version - 1
@@ -131,15 +144,19 @@ func (s *session) runBeyond(ctx context.Context, l listing, after, upto deltalog
 	return []object{t.found.object}, nil
 }
 
-// addIndex adds what the index of a base lists.
-func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version) (b bundle.Base, err error) {
+// keepFunc reports whether an entry of an index counts.
+type keepFunc func(ctx context.Context, e bundle.IndexEntry) (bool, error)
+
+// addIndex adds what the index of a base lists, as far as keep says so of the entries in their
+// order; nil: all.
+func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltalog.Version, keep keepFunc) (b bundle.Base, err error) {
 	r, err := s.store.Open(ctx, baseKey(v), 0, -1)
 	if err != nil {
 		return b, err
 	}
 	index := s.sorter() // keeps it until its digest is known to be right
 	defer func() { err = errors.Join(err, index.Close()) }()
-	b, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
+	b, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v, keep))
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
@@ -160,7 +177,7 @@ func (s *session) addIndex(ctx context.Context, sorted *extsort.Sorter, v deltal
 // addManifests adds what the bundles carry, in their order, but for those that do not fit
 // the commits before them, which another history left behind. It returns the newest version
 // above base that follows a gap or has its files in a base, negative if there is none.
-func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bundles []object, base deltalog.Version, chain commits) (gap deltalog.Version, err error) {
+func (s *session) addManifests(ctx context.Context, add func(bundle.IndexEntry) error, bundles []object, base deltalog.Version, chain commits) (gap deltalog.Version, err error) {
 	gap = -1
 	for some := range slices.Chunk(bundles, peeksAhead) {
 		read, err := s.peekAll(ctx, some)
@@ -177,7 +194,7 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 				gap = deltalog.Version(first.Version)
 			}
 			for _, e := range entriesOf(m) {
-				if err := addEntry(sorted, e); err != nil {
+				if err := add(e); err != nil {
 					return gap, err
 				}
 			}
@@ -186,16 +203,23 @@ func (s *session) addManifests(ctx context.Context, sorted *extsort.Sorter, bund
 	return gap, nil
 }
 
-// putIndex collects the index out of the members of a base.
-func putIndex(index *extsort.Sorter, v deltalog.Version) bundle.PutFunc {
-	return func(_ context.Context, m bundle.Member, r io.Reader) error {
+// putIndex collects the index out of the members of a base, as far as keep says so; nil: all.
+func putIndex(index *extsort.Sorter, v deltalog.Version, keep keepFunc) bundle.PutFunc {
+	return func(ctx context.Context, m bundle.Member, r io.Reader) error {
 		if m.Path != bundle.IndexPath(int64(v)) {
 			_, err := io.Copy(io.Discard, r)
 			return err
 		}
 		for e, err := range bundle.ReadIndex(r) {
+			wanted := true
+			if err == nil && keep != nil {
+				wanted, err = keep(ctx, e)
+			}
 			if err != nil {
 				return err
+			}
+			if !wanted {
+				continue
 			}
 			if err := addEntry(index, e); err != nil {
 				return err

@@ -409,3 +409,23 @@ func TestLostBaseThatAPackNames(t *testing.T) {
 	requireVersion(t, source, live, 5002)
 	requireSpan(t, live, 5002, 5002)
 }
+
+// A bundle comes back under its name with less in it: the log begins with it now, so that its base
+// has what was live. The next base does not take it for the bundle that was lost.
+func TestBaseAfterABundleCameBackWithLess(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 4 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	source.base(store) // 3, which refers to bundle 2
+	source.cleanUp(2)
+	lose(t, store, bundleOf(2), "backups/head.json")
+	source.mustPush(store)
+	require.Equal(t, []string{deltalog.Version(2).CommitPath()}, carriedIn(t, store, bundleOf(2))[:1])
+	source.append("more")
+	source.mustPush(store)
+	source.base(store)
+	live, _ := initLive(t, store, remote.Options{})
+	requireVersion(t, source, live, 4)
+}

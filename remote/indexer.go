@@ -34,16 +34,10 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	live, stored := x.sorter(), x.sorter()
 	defer func() { err = errors.Join(err, live.Close(), stored.Close()) }()
 	v, lost := deltalog.Version(x.draft.base.Version), deltalog.Version(-1)
-	var here *presence
 	if x.pos.some {
-		l, err := x.session.list(ctx)
-		if err != nil {
+		if lost, err = x.addStored(ctx, stored, x.pos); err != nil {
 			return err
 		}
-		if lost, err = x.addStored(ctx, stored, l, x.pos); err != nil {
-			return err
-		}
-		here = newPresence(x.session, l)
 	}
 	x.beside = v
 	if x.pos.end() >= v {
@@ -60,8 +54,8 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 	defer stop()
 	for file, err := range join(live, stored) {
 		if err == nil && file.stored != nil {
-			var use bool
-			if use, err = x.isOfUse(ctx, file, here, isBrought); !use {
+			var other bool
+			if other, err = x.isOther(ctx, file, isBrought); other {
 				file.stored = nil
 			}
 		}
@@ -73,16 +67,6 @@ func (x *indexer) compare(ctx context.Context, state *deltalog.Snapshot) (err er
 		}
 	}
 	return nil
-}
-
-// isOfUse reports whether what the store has under the path of a live file is that file, and is
-// there.
-func (x *indexer) isOfUse(ctx context.Context, file liveFile, here *presence, isBrought func(string) (bool, error)) (bool, error) {
-	other, err := x.isOther(ctx, file, isBrought)
-	if err != nil || other {
-		return false, err
-	}
-	return here.has(ctx, *file.stored)
 }
 
 // addOwn adds what the version itself brings, change data too, if its bundle does not list it.

@@ -3,12 +3,9 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/pondworks/sluice/bundle"
 	"github.com/pondworks/sluice/deltalog"
-	"github.com/pondworks/sluice/storage"
 )
 
 // A loss is a hole that was filled once: something removed objects which are needed. Only
@@ -97,107 +94,20 @@ func (s *session) isWhole(ctx context.Context, l listing, o object) (bool, error
 	if err != nil || proof == nil {
 		return false, err
 	}
-	index := s.sorter()
-	b, err := s.addIndex(ctx, index, o.version)
+	index, lost := s.sorter(), false
+	holder := newHolder(s, l, o)
+	b, err := s.addIndex(ctx, index, o.version, func(ctx context.Context, e bundle.IndexEntry) (bool, error) {
+		there, err := holder.holds(ctx, e)
+		lost = lost || err == nil && !there
+		return there, err
+	})
 	if err == nil && b.Commit.SHA256 != *proof {
 		err = errForeignBase
-	}
-	here := newPresence(s, l)
-	if err == nil {
-		for record, rerr := range index.Sorted() {
-			var e bundle.IndexEntry
-			if err = rerr; err == nil {
-				e, err = decodeEntry(record.Value)
-			}
-			if err == nil {
-				err = here.need(ctx, e)
-			}
-			if err != nil {
-				break
-			}
-		}
 	}
 	err = errors.Join(err, index.Close())
 	if isBroken(err) || errors.Is(err, errForeignBase) {
 		s.log.Warn("a base with which a reader cannot go on", logKey, o.Key, logError, err)
 		return false, nil
 	}
-	return err == nil, err
-}
-
-// presence tells whether the objects are there that hold files.
-type presence struct {
-	s        *session
-	l        listing
-	unlisted map[string]bool           // by key: whether it is there
-	parts    map[deltalog.Version]bool // beside which versions parts were looked for
-}
-
-func newPresence(s *session, l listing) *presence {
-	return &presence{s, l, map[string]bool{}, map[deltalog.Version]bool{}}
-}
-
-// need wraps storage.ErrNotFound if the object is not there that holds a file.
-func (p *presence) need(ctx context.Context, e bundle.IndexEntry) error {
-	there, err := p.has(ctx, e)
-	if err == nil && !there {
-		err = fmt.Errorf("%w: %s", storage.ErrNotFound, p.s.objectOf(e).Key)
-	}
-	return err
-}
-
-// has reports whether the object is there that holds a file. What a listing leaves out that
-// goes by packs or by retention it asks for.
-func (p *presence) has(ctx context.Context, e bundle.IndexEntry) (bool, error) {
-	if p.isListed(e) {
-		return true, nil
-	}
-	key := p.s.objectOf(e).Key
-	there, known := p.unlisted[key]
-	if known {
-		return there, nil
-	}
-	there, err := p.ask(ctx, e, key)
-	if err == nil {
-		p.unlisted[key] = there
-	}
-	if err == nil && !there {
-		p.s.log.Warn("an object is lost that live files lie in", logKey, key)
-	}
-	return there, err
-}
-
-// ask asks the store, for all parts beside a version at once.
-func (p *presence) ask(ctx context.Context, e bundle.IndexEntry, key string) (bool, error) {
-	v := deltalog.Version(e.Version)
-	if e.Part == "" {
-		return p.s.has(ctx, key)
-	}
-	if !p.parts[v] {
-		found, err := p.s.partsOf(ctx, v)
-		if err != nil {
-			return false, err
-		}
-		p.parts[v] = true
-		for _, o := range found {
-			p.unlisted[o.Key] = true
-		}
-	}
-	return p.unlisted[key], nil
-}
-
-func (p *presence) isListed(e bundle.IndexEntry) bool {
-	v := deltalog.Version(e.Version)
-	switch {
-	case e.InBase:
-		o, listed := find(p.l.bases, v)
-		return listed && !o.ModTime.IsZero() // else the index of a pack named it, which tells of what was
-	case e.Part != "":
-		key := partKey(v, e.Part)
-		from, _ := search(p.l.parts, v)
-		to, _ := search(p.l.parts, v+1)
-		return slices.ContainsFunc(p.l.parts[from:to], func(o object) bool { return o.Key == key })
-	}
-	_, listed := find(p.l.bundles, v)
-	return listed
+	return err == nil && !lost, err
 }

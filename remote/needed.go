@@ -106,7 +106,7 @@ func (s *session) needIndex(ctx context.Context, n *needed, v deltalog.Version) 
 	if err != nil {
 		return err
 	}
-	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v))
+	_, err = s.opts.Codec.DecodeBase(ctx, r, putIndex(index, v, nil))
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}

@@ -46,7 +46,7 @@ func (s *session) notInBase(ctx context.Context, listing bundle.Version) (rest m
 	}
 	index := s.sorter()
 	defer func() { err = errors.Join(err, index.Close()) }()
-	if _, err := s.addIndex(ctx, index, deltalog.Version(listing.Version)); err != nil {
+	if _, err := s.addIndex(ctx, index, deltalog.Version(listing.Version), nil); err != nil {
 		return nil, err
 	}
 	for record, err := range index.Sorted() {

@@ -54,7 +54,7 @@ type wholeBase struct {
 func (v *verifier) lookAtBase(ctx context.Context, o object, note func(wholeBase) error) (err error) {
 	b := wholeBase{index: v.sorter()}
 	defer func() { err = at(o.version, o.Key, errors.Join(err, b.close())) }()
-	put := putIndex(b.index, o.version)
+	put := putIndex(b.index, o.version, nil)
 	if v.want.Data {
 		if b.log, err = newBaseLog(); err != nil {
 			return err
