@@ -105,6 +105,7 @@ func TestSnapshotValues(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, adds, 1)
 	assert.Equal(t, int64(9007199254740993), adds[0].Size)
+	assert.Equal(t, int64(1), adds[0].Modified)
 	assert.JSONEq(t, strings.TrimSuffix(strings.TrimPrefix(addOf("a"), `{"add":`), "}\n"), string(adds[0].JSON))
 	assert.Equal(t, int64(7), *snapshotOf(t, d, 0).InCommitTimestamp)
 }

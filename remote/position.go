@@ -19,7 +19,7 @@ type position struct {
 	time      int64            // of last, as Delta counts it, milliseconds
 	tag       string           // of the head object, for a conditional Put
 	newer     deltalog.Version // that the head with this tag has, where another pusher has come further
-	leads     deltalog.Version // up to where a bundle leads that this call has met, be it beyond last
+	leads     deltalog.Version // up to where a bundle leads that was met, be it beyond last
 	base      sinceBase
 	runs      runHints
 	gap       *gapAt // that comes next; nil: the version after last, if there is any

@@ -24,7 +24,7 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 	whole, last, portion := p, p.last(), p.portion
 	for tries := 1; p != nil; {
 		again := planner{s: s, last: last, tip: tip}
-		end, err := s.create(ctx, p)
+		end, err := s.create(ctx, p, tip)
 		if p != whole {
 			whole.moved, whole.present = append(whole.moved, p.moved...), whole.present+p.present
 			whole.leads = max(whole.leads, p.leads)
@@ -63,7 +63,7 @@ func (p *plan) at(v deltalog.Version) position {
 
 // create packs p and creates its bundle. It returns the last version of p that
 // the store has by that key: all, unless another pusher was first.
-func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, err error) {
+func (s *session) create(ctx context.Context, p *plan, tip deltalog.Version) (end deltalog.Version, err error) {
 	key := bundleKey(p.first())
 	src, free, err := s.newSource(ctx, p)
 	if err == nil {
@@ -78,7 +78,7 @@ func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, er
 		err = fmt.Errorf("a file vanished while it was read, push again: %w", err)
 	}
 	if errors.Is(err, storage.ErrExists) {
-		end, err = s.settle(ctx, p, src)
+		end, err = s.settle(ctx, p, src, tip)
 		return end, at(p.first(), key, err)
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *session) create(ctx context.Context, p *plan) (end deltalog.Version, er
 // settle decides by content what "exists already" means: for each version that
 // both have the same commit, and every file that we would carry, is success; all
 // else another history. It returns the last such version.
-func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manifest]) (deltalog.Version, error) {
+func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manifest], tip deltalog.Version) (deltalog.Version, error) {
 	ours, err := src.finished()
 	if err != nil {
 		return 0, err
@@ -124,7 +124,7 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 			return 0, err
 		}
 	}
-	if err := s.checkLead(ctx, theirs.Versions[both:]); err != nil {
+	if err := s.checkLead(ctx, theirs.Versions[both:], tip); err != nil {
 		return 0, err
 	}
 	p.present, p.leads = both, endOf(theirs)
@@ -132,15 +132,15 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 	return p.first() + deltalog.Version(both) - 1, nil
 }
 
-// checkLead makes sure that what a stored bundle has beyond a plan is of this table, as far as that
-// can tell: no head may be written below.
-func (s *session) checkLead(ctx context.Context, beyond []bundle.Version) error {
+// checkLead makes sure that what a stored bundle has beyond a plan is of this table, up to its tip:
+// no head may be written below.
+func (s *session) checkLead(ctx context.Context, beyond []bundle.Version, tip deltalog.Version) error {
 	for _, v := range beyond {
 		n := deltalog.Version(v.Version)
-		here, err := hashLocal(ctx, s.table, n)
-		if errors.Is(err, fs.ErrNotExist) {
+		if n > tip {
 			return nil
 		}
+		here, err := hashLocal(ctx, s.table, n)
 		if err != nil {
 			return err
 		}
