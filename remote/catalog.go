@@ -78,12 +78,10 @@ func (s *session) addStored(ctx context.Context, sorted *extsort.Sorter, pos *po
 			unknown = append(unknown, o)
 		}
 	}
-	parts := newHolder(s, l, object{})
-	add := func(e bundle.IndexEntry) error {
-		if e.Part != "" { // which may be lost, of a bundle that was seen
-			if there, err := parts.holds(ctx, e); !there || err != nil {
-				return err
-			}
+	holder := newHolder(s, l, object{})
+	add := func(e bundle.IndexEntry) error { // what was pushed, or seen, may be lost by now
+		if there, err := holder.holds(ctx, e); !there || err != nil {
+			return err
 		}
 		return addEntry(sorted, e)
 	}

@@ -135,7 +135,9 @@ func (l *listing) promisedBy(h *head) deltalog.Version {
 			break
 		}
 	}
-	v = max(v, l.lost-1)
+	for _, x := range l.lost {
+		v = max(v, x.last)
+	}
 	if n := len(l.bundles); n > runAhead {
 		v = max(v, l.bundles[n-1-runAhead].version-1)
 	}

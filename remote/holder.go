@@ -9,7 +9,8 @@ import (
 )
 
 // holder tells whether the store has what the index of a base says, whose entries come in its
-// order: those of one object one after the other.
+// order: those of one object one after the other. Without a base it tells whether the objects are
+// there.
 type holder struct {
 	s    *session
 	l    listing
@@ -19,13 +20,16 @@ type holder struct {
 	there   bool                     // the object of last
 	carries map[string]bundle.Digest // what it carries, by path; nil: what the index says
 	looked  int                      // into how many objects
+	asked   map[string]bool          // by key, of those that were not listed: whether it is there
 }
 
-func newHolder(s *session, l listing, base object) *holder { return &holder{s: s, l: l, base: base} }
+func newHolder(s *session, l listing, base object) *holder {
+	return &holder{s: s, l: l, base: base, asked: map[string]bool{}}
+}
 
-// maxLooks bounds into how many objects a holder looks. Where all are newer than the base that
-// refers to them the store was copied as a whole.
-const maxLooks = 1000
+// maxLooks bounds into how many objects a holder looks, one after the other while the index is
+// read. Where more are newer than the base that refers to them the store was copied as a whole.
+const maxLooks = 200
 
 // holds reports whether the object is there that holds a file. What came after the base, in the
 // place of what was lost, may be another bundle, with other versions in it.
@@ -46,7 +50,7 @@ func (h *holder) find(ctx context.Context, e bundle.IndexEntry) (err error) {
 	o, listed := h.listed(e)
 	h.there, h.carries = listed, nil
 	if !listed {
-		h.there, err = h.s.has(ctx, o.Key)
+		h.there, err = h.ask(ctx, o.Key)
 	}
 	if err == nil && h.there && h.isNewer(o) && h.looked < maxLooks {
 		h.looked++
@@ -55,10 +59,22 @@ func (h *holder) find(ctx context.Context, e bundle.IndexEntry) (err error) {
 			h.there, err = false, nil
 		}
 	}
-	if err == nil && !h.there {
-		h.s.log.Warn("an object is lost that a base refers to", logKey, o.Key)
-	}
 	return err
+}
+
+// ask asks the store for an object that was not listed, once.
+func (h *holder) ask(ctx context.Context, key string) (bool, error) {
+	if there, known := h.asked[key]; known {
+		return there, nil
+	}
+	there, err := h.s.has(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	if h.asked[key] = there; !there {
+		h.s.log.Warn("an object is lost that live files lie in", logKey, key)
+	}
+	return there, nil
 }
 
 // listed returns the object of a file, as it was listed, if it was. A listing leaves out what goes

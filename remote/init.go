@@ -120,7 +120,7 @@ func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipSta
 		}
 		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == at })
 		if g.base = s.beginning(g.listing, g.in, g.target); g.base == nil && g.in.first > 0 {
-			later, found, lerr := s.baseAbove(ctx, g.in.first)
+			later, found, lerr := s.baseAbove(ctx, max(at, g.in.first))
 			if lerr != nil || !found || later > g.target {
 				return tip, firstOf(lerr, err)
 			}

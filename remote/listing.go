@@ -25,7 +25,7 @@ type listing struct {
 	unpins  []object                  // of pins that were removed, when they were
 	hints   runHints                  // of whoever knows the head
 	named   map[deltalog.Version]bool // bases that indexes of packs name
-	lost    deltalog.Version          // below it all was there once, as indexes say whose pack is lost
+	lost    []object                  // indexes whose pack is lost
 	exact   bool                      // nothing of it may be gone, since objects are removed by what it says
 }
 
@@ -120,7 +120,7 @@ func (l *listing) dropLostPacks() {
 	l.indexes = slices.DeleteFunc(l.indexes, func(x object) bool {
 		lost := !packs[packKey(x.version, x.last)]
 		if lost {
-			l.lost = max(l.lost, x.last+1)
+			l.lost = append(l.lost, x)
 		}
 		return lost
 	})
@@ -209,7 +209,7 @@ func (s *session) readPacks(ctx context.Context, l *listing, skipped bool) (stal
 		}
 		if i := slices.IndexFunc(l.packs, func(p object) bool { return p.Key == x.Pack }); i < 0 || l.packs[i].Size != x.Size {
 			s.log.Warn("the index of a pack is that of another one", logKey, o.Key)
-			stale, l.lost = true, max(l.lost, o.last+1)
+			stale, l.lost = true, append(l.lost, o)
 			continue
 		}
 		for _, b := range x.objects(o.Info) {

@@ -268,3 +268,82 @@ func TestMultiOfStoresThatCannotBeCompared(t *testing.T) {
 	_, err := remote.NewMulti(openTable(t, source.dir), []remote.Target{{Name: "a", Store: wrap()}, {Name: "b", Store: wrap()}}, nil)
 	require.NoError(t, err)
 }
+
+// Without a head, too, a pull says that the newest pack is gone, also where nothing else is left.
+func TestPullWhereThePackIsLost(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		source, store := newPond(t), storage.NewMemory()
+		source.churn(6, 3, 100)
+		source.pushSingly(noHead{store})
+		behind := restored(t, store)
+		consolidate(t, store)
+		source.churn(6, 3, 100)
+		source.pushSingly(noHead{store})
+		consolidate(t, store)
+		prune(t, store, remote.PruneOptions{Delete: true, Grace: -1})
+		lost := keysWith(t, store, "/pack-")
+		require.Len(t, lost, 2)
+		if !all {
+			lost = lost[1:]
+		}
+		lose(t, store, lost...)
+		require.ErrorIs(t, pullIn(t, behind, store, remote.Options{}), remote.ErrGap)
+		requireVersion(t, source, behind, 5)
+	}
+}
+
+// A process takes a base by itself, after one of its own bundles was lost.
+func TestBaseOfAProcessWhoseBundleIsLost(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	p := replicator(t, source.dir, store, &remote.Options{MaxVersions: 1})
+	push := func() remote.Report {
+		report, err := p.Push(t.Context())
+		require.NoError(t, err)
+		return report
+	}
+	for range 6 {
+		source.append("x")
+		push()
+	}
+	lose(t, store, bundleOf(3))
+	source.append(noise(1, 2<<20))
+	require.NotNil(t, push().Base)
+	dir := filepath.Join(t.TempDir(), "replica")
+	require.NoError(t, initIn(t, dir, store, remote.Options{History: remote.HistoryLive, AcrossGap: true}))
+	requireVersion(t, source, dir, 6)
+}
+
+// Where no base above will do an init ends.
+func TestInitThatFindsNoBase(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(6, 3, 100)
+	source.pushSingly(store)
+	source.base(store)
+	source.churn(4, 3, 100)
+	source.pushSingly(store)
+	source.base(store)
+	for range 2 {
+		prune(t, store, remote.PruneOptions{KeepVersions: 3, Delete: true, Grace: -1})
+	}
+	damage(t, store, baseOf(5), 0.2)
+	damage(t, store, baseOf(9), 0.2)
+	require.ErrorIs(t, initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{AcrossGap: true}), remote.ErrCorrupt)
+}
+
+// All of a store is gone but the index of a pack: no other table is pushed there.
+func TestStoreOfWhichAnIndexIsLeft(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.churn(10, 3, 100)
+	source.pushSingly(store)
+	consolidate(t, store)
+	for key := range objects(t, store) {
+		if key != "backups/index-000000-000009.json" {
+			lose(t, store, key)
+		}
+	}
+	other := newPond(t)
+	other.churn(3, 2, 100)
+	_, err := other.push(store)
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.Len(t, objects(t, store), 1)
+}

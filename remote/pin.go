@@ -106,7 +106,7 @@ func (s *session) ownIdentity(ctx context.Context) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(l.bundles) == 0 {
+	if l.isEmpty(nil) {
 		return nil, ErrEmptyStore
 	}
 	return s.identityBeside(ctx, l, nil)

@@ -105,7 +105,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	if err != nil {
 		return nil, err
 	}
-	if id == nil && len(l.bundles) == 0 {
+	if id == nil && l.isEmpty(nil) {
 		return &position{}, nil
 	}
 	if id, err = s.identityBeside(ctx, l, id); err != nil {

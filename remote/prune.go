@@ -289,6 +289,11 @@ func (s *session) garbage(ctx context.Context, id *identity, l listing, whole bo
 			add(l.givenUp(x.last), x, pack) // in this order: an index without its pack would mislead
 		}
 	}
+	for _, x := range every.lost {
+		if x.last < floor {
+			add(l.givenUp(x.last), x)
+		}
+	}
 	for _, o := range every.leftPacks(l) {
 		add(o.ModTime, o)
 	}

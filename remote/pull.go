@@ -341,10 +341,14 @@ func (s *session) pullListed(ctx context.Context, table LogApplier, tip *tipStat
 		_, err = s.pullBundles(ctx, table, tip, seg.last, seg.bundles)
 		return err
 	}
-	newest := l.bundles[len(l.bundles)-1].version
+	promised := l.promisedBy(nil)
+	newest := promised
+	if n := len(l.bundles); n > 0 {
+		newest = max(newest, l.bundles[n-1].version)
+	}
 	below := l.upTo(tip.version)
 	// Above a hole that was never filled, as far as one can tell, uploads are under way.
-	if wasFilled := l.promisedBy(nil) > tip.version; newest > tip.version && (wasFilled || len(below.bundles) == 0) {
+	if wasFilled := promised > tip.version; newest > tip.version && (wasFilled || len(below.bundles) == 0) {
 		_, err = s.pullOver(ctx, table, tip, newest, storage.ErrNotFound)
 		return err
 	}
