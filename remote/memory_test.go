@@ -17,32 +17,34 @@ import (
 	"github.com/pondworks/sluice/storage"
 )
 
-// A base is taken, and a replica begun with it, within twice Options.Memory, or what it takes
-// to pack one object, however large the state of the table is. What dies while the collector
-// runs counts, too, which on a busy machine is some MiB.
+// A base is taken, and a replica begun with it, within Options.Memory and half as much, or
+// what it takes to pack one object, however large the state of the table is.
 func TestMemoryOfABase(t *testing.T) {
 	for name, c := range map[string]struct {
 		files, stats  int
 		memory, bound int64
 	}{
-		"much is said of each file": {6000, 8000, 16 << 20, 32 << 20},
+		"much is said of each file": {6000, 8000, 16 << 20, 24 << 20},
 		"many files":                {21_000, 10, 8 << 20, 40 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := manyFiles(t, c.files, c.stats)
-			store, err := storage.OpenDir(t.TempDir())
-			require.NoError(t, err)
-			peak := peakOf(t, func() {
-				_, err := replicator(t, source.dir, store, &remote.Options{Memory: c.memory}).Push(t.Context())
+			var store storage.Store
+			peak := leastPeak(t, c.bound, func() {
+				var err error
+				store, err = storage.OpenDir(t.TempDir())
+				require.NoError(t, err)
+				_, err = replicator(t, source.dir, store, &remote.Options{Memory: c.memory}).Push(t.Context())
 				require.NoError(t, err)
 			})
 			assert.Less(t, peak, c.bound, "push: %d MiB", peak>>20)
-			dir := filepath.Join(t.TempDir(), "replica")
-			peak = peakOf(t, func() {
+			var dir string
+			peak = leastPeak(t, c.memory*3/2, func() {
+				dir = filepath.Join(t.TempDir(), "replica")
 				_, err := replicator(t, dir, store, &remote.Options{Memory: c.memory, Durability: remote.DurabilityRelaxed}).Init(t.Context())
 				require.NoError(t, err)
 			})
-			assert.Less(t, peak, c.memory*2, "init: %d MiB", peak>>20)
+			assert.Less(t, peak, c.memory*3/2, "init: %d MiB", peak>>20)
 			require.Equal(t, liveFiles(t, source.dir, 1), liveFiles(t, dir, 1))
 		})
 	}
@@ -64,6 +66,17 @@ func manyFiles(t *testing.T, n, stats int) *pond {
 	source.append("x")
 	source.cleanUp(1)
 	return source
+}
+
+// leastPeak is peakOf, the least of three tries until one is below the bound: what dies while the
+// collector runs counts, too, which on a busy machine is some MiB.
+func leastPeak(t *testing.T, bound int64, f func()) int64 {
+	t.Helper()
+	least := peakOf(t, f)
+	for try := 1; try < 3 && least >= bound; try++ {
+		least = min(least, peakOf(t, f))
+	}
+	return least
 }
 
 // peakOf returns how many bytes f has in memory at most that are in use, about, beside
