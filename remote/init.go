@@ -36,7 +36,7 @@ func (s *session) init(ctx context.Context) error {
 	}
 	g, err := s.goal(ctx)
 	if err != nil {
-		return s.sayOldest(ctx, s.saySource(ctx, err), s.opts.Target, s.opts.TargetTime)
+		return s.sayOldest(ctx, err, s.opts.Target, s.opts.TargetTime)
 	}
 	tip, err := s.initTip(ctx, table, g)
 	if err != nil {
@@ -57,20 +57,6 @@ func (s *session) init(ctx context.Context) error {
 		return err
 	}
 	return table.SetMarker(ctx, nil)
-}
-
-// saySource returns cause, or where it is that the store is not the one which Options.SourceID
-// names, an error that says so.
-func (s *session) saySource(ctx context.Context, cause error) error {
-	want := s.opts.SourceID
-	if want == "" || !errors.Is(cause, ErrDiverged) {
-		return cause
-	}
-	id, err := s.readIdentity(ctx)
-	if err != nil || id == nil || want == id.Lineage || want == id.TableID {
-		return cause
-	}
-	return fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q: it is another one than SourceID names", errOtherSource, id.Lineage, id.TableID, want)
 }
 
 // initTo restores what lies between tip and the goal. Nobody reads the replica

@@ -35,6 +35,7 @@ func (s *session) acrossLosses(ctx context.Context, l listing, segments []segmen
 		if err != nil || len(beyond) == 0 {
 			return segments, err
 		}
+		beyond[0].lost = true
 		segments = append(segments, beyond...)
 	}
 }

@@ -96,6 +96,16 @@ func TestLostBundles(t *testing.T) {
 	}
 }
 
+// A version in the loss is told of as what it is, and not as one that was never pushed.
+func TestInitIntoALoss(t *testing.T) {
+	source, store, _ := halfPushed(t)
+	lose(t, store, bundleOf(6))
+	source.base(store) // 9
+	err := initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{AcrossGap: true, Target: ptr(7)})
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, "version 7 is lost, or lies below the base of version 9")
+}
+
 // There is no base above the loss.
 func TestLostBundlesAndNoBase(t *testing.T) {
 	source, store, behind := halfPushed(t)

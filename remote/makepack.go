@@ -157,7 +157,7 @@ func (s *session) writePack(ctx context.Context, id *identity, l listing, w *pac
 	raw = seal(raw)
 	err = s.store.creator.Create(ctx, packIndexKey(x.first(), x.last()), bytes.NewReader(raw), int64(len(raw)))
 	if errors.Is(err, storage.ErrExists) {
-		err = nil // it says the same, being made of the same bundles
+		err = nil // it says the same, being made of the same bundles; of one that does not, the size tells readers
 	}
 	return x, err
 }

@@ -16,20 +16,14 @@ import (
 var errTooOld = fmt.Errorf("%w", ErrGap)
 
 // sayOldest returns cause, which was met where version v, or that of a time, was looked
-// for, with the oldest version that there is if this one is older, and with the versions beside
-// the recorded gap that it lies in.
+// for, with the oldest version that there is if this one is older.
 func (s *session) sayOldest(ctx context.Context, cause error, v *deltalog.Version, t time.Time) error {
-	if !errors.Is(cause, ErrGap) || errors.Is(cause, errNotYet) || v == nil && t.IsZero() {
+	if !errors.Is(cause, ErrGap) || errors.Is(cause, errNotYet) || errors.Is(cause, errInGap) || v == nil && t.IsZero() {
 		return cause
 	}
 	_, l, segments, err := s.wholeHistory(ctx)
 	if err != nil || len(segments) == 0 || v != nil && slices.Contains(l.pins, *v) {
 		return cause
-	}
-	if v != nil {
-		if err := inGap(segments, *v); err != nil {
-			return err
-		}
 	}
 	first := segments[0].first
 	millis, err := s.timeOf(ctx, l, segments[0])
@@ -49,17 +43,6 @@ func (s *session) sayOldest(ctx context.Context, cause error, v *deltalog.Versio
 		why = "; retention (prune) gave up what was below"
 	}
 	return fmt.Errorf("%w: %s: the oldest is version %d, of %s%s", errTooOld, asked, int64(first), is.Format(time.RFC3339Nano), why)
-}
-
-// inGap returns an error that names the versions beside the gap that v lies in, or nil.
-func inGap(segments []segment, v deltalog.Version) error {
-	for i := 1; i < len(segments); i++ {
-		below, above := segments[i-1].last, segments[i].first
-		if v > below && v < above {
-			return fmt.Errorf("%w: version %d lies in the gap before version %d, above version %d: it was gone at the source before it was pushed", errInGap, int64(v), int64(above), int64(below))
-		}
-	}
-	return nil
 }
 
 // timeOf returns the time of the first version of a segment, in milliseconds. After

@@ -25,6 +25,7 @@ func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) 
 type segment struct {
 	first, last deltalog.Version
 	bundles     []object // that carry them, ascending
+	lost        bool     // not a recorded gap lies before it, but a loss
 }
 
 // upTo returns the bundles that it takes to get to v.
@@ -39,7 +40,7 @@ func (seg segment) upTo(v deltalog.Version) []object {
 // from returns the segment without the bundles that end below version v, which is in it.
 func (seg segment) from(v deltalog.Version) segment {
 	i, _ := search(seg.bundles, v+1)
-	return segment{v, seg.last, seg.bundles[max(0, i-1):]}
+	return segment{first: v, last: seg.last, bundles: seg.bundles[max(0, i-1):]}
 }
 
 // maxRun is how many versions a bundle carries at most.

@@ -201,7 +201,7 @@ func (s *session) restorable(ctx context.Context) ([]segment, error) {
 			return nil, err
 		}
 		if in, err := segmentOf(below, v, v); err == nil { // else it cannot be had, which Verify tells
-			pinned = append(pinned, segment{v, v, in.bundles})
+			pinned = append(pinned, segment{first: v, last: v, bundles: in.bundles})
 		}
 	}
 	return append(pinned, segments...), nil

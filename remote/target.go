@@ -49,7 +49,7 @@ func (s *session) goal(ctx context.Context) (*goal, error) {
 		return nil, err
 	}
 	if want := s.opts.SourceID; want != "" && want != id.Lineage && want != id.TableID {
-		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q", ErrDiverged, id.Lineage, id.TableID, want)
+		return nil, fmt.Errorf("%w: the store is of lineage %s and table id %q, not of %q: it is another one than SourceID names", errOtherSource, id.Lineage, id.TableID, want)
 	}
 	hints := h.hints()
 	l.hints = hints
@@ -139,8 +139,10 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 		switch {
 		case v < in.first && i == 0:
 			return segment{}, fmt.Errorf("%w: version %d: the history begins at %d", ErrGap, int64(v), int64(in.first))
+		case v < in.first && in.lost:
+			return segment{}, fmt.Errorf("%w: version %d is lost, or lies below the base of version %d with which the history goes on", ErrGap, int64(v), int64(in.first))
 		case v < in.first:
-			return segment{}, fmt.Errorf("%w: version %d lies in the gap before version %d", ErrGap, int64(v), int64(in.first))
+			return segment{}, fmt.Errorf("%w: version %d lies in the gap before version %d, above version %d: it was gone at the source before it was pushed", errInGap, int64(v), int64(in.first), int64(segments[i-1].last))
 		case v <= in.last:
 			return in, nil
 		}
