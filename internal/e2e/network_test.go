@@ -3,10 +3,14 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,6 +105,83 @@ func TestNetworkResets(t *testing.T) {
 	requireSameFiles(t, source, replica)
 	t.Logf("%d connections were cut under the pushes, %d under the init, which received %d bytes for %d", pushCuts, n.Fired()-pushCuts, n.Carried()-before, versions*size)
 	require.Greater(t, n.Fired()-pushCuts, int64(versions*size/150_000/2))
+}
+
+// What changes on its way to a service of this machine, where no signature has its hash, its
+// checksum tells: the service takes none of it, and the same push goes through later.
+func TestNetworkChangesBytes(t *testing.T) {
+	endpoint := os.Getenv("SLUICE_TEST_S3")
+	if endpoint == "" {
+		t.Skip("SKIPPED: SLUICE_TEST_S3 names no service that checks checksums; .ci/run starts one")
+	}
+	makeBucket(t, endpoint, "changed")
+	server, err := url.Parse(endpoint)
+	require.NoError(t, err)
+	var changes atomic.Bool
+	var changed, unsigned atomic.Int64
+	changes.Store(true)
+	line := httptest.NewServer(&httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(server)
+		r.Out.Host = r.In.Host // which is signed
+		if r.In.Header.Get("X-Amz-Checksum-Crc32") == "" {
+			return
+		}
+		if r.In.Header.Get("X-Amz-Content-Sha256") == "UNSIGNED-PAYLOAD" {
+			unsigned.Add(1)
+		}
+		if changes.Load() && r.In.ContentLength > 100_000 {
+			changed.Add(1)
+			r.Out.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.In.Body, 50_000), &flipped{r: r.In.Body}))
+		}
+	}})
+	t.Cleanup(line.Close)
+	for name, sizes := range map[string][]int{"one request": {1 << 20}, "parts": {6 << 20, 6 << 20, 6 << 20}} {
+		t.Run(name, func(t *testing.T) {
+			changes.Store(true)
+			before, signedBefore := changed.Load(), unsigned.Load()
+			source, replica := t.TempDir(), t.TempDir()
+			for v, size := range sizes {
+				writeTable(t, source, v, 1, size)
+			}
+			via, err := storage.OpenConfig(t.Context(), storage.Config{
+				Scheme: "s3", Bucket: "changed", Prefix: fmt.Sprintf("%s/%d", t.Name(), time.Now().UnixNano()),
+				Key: storage.NewSecret(os.Getenv("SLUICE_TEST_S3_KEY")), Secret: storage.NewSecret(os.Getenv("SLUICE_TEST_S3_SECRET")),
+				Params: url.Values{"endpoint": {line.URL}},
+			}, s3.Driver())
+			require.NoError(t, err)
+			n := network{via: via}
+			_, err = n.replicator(t, source, nil).Push(t.Context())
+			require.ErrorContains(t, err, "BadDigest")
+			require.Greater(t, changed.Load(), before)
+			require.Greater(t, unsigned.Load(), signedBefore)
+			for info, err := range via.List(t.Context(), "backups/", "") {
+				require.NoError(t, err)
+				require.Fail(t, "something was stored", info.Key)
+			}
+
+			changes.Store(false)
+			_, err = n.replicator(t, source, nil).Push(t.Context())
+			require.NoError(t, err)
+			_, err = n.replicator(t, replica, nil).Init(t.Context())
+			require.NoError(t, err)
+			requireSameFiles(t, source, replica)
+		})
+	}
+}
+
+// flipped is a reader whose first byte is another.
+type flipped struct {
+	r    io.Reader
+	done bool
+}
+
+func (f *flipped) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if n > 0 && !f.done {
+		p[0] ^= 1
+		f.done = true
+	}
+	return n, err
 }
 
 func TestNetworkSlow(t *testing.T) {

@@ -60,7 +60,7 @@ func newClient(ctx context.Context, c storage.Config, s settings, stalled time.D
 			o.HTTPClient = line.WithTransportOptions(func(t *http.Transport) { t.ReadBufferSize = readBuffer })
 		}
 		o.HTTPClient = stall.Client(o.HTTPClient, stalled)
-		o.APIOptions = append(o.APIOptions, refuseForeign)
+		o.APIOptions = append(o.APIOptions, refuseForeign, trustLoopback)
 	})
 	if client.Options().Region == "" {
 		return nil, false, invalid("no region: set parameter %q or AWS_REGION", paramRegion)
