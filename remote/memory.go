@@ -9,6 +9,9 @@ const (
 	// streamMemory is what an upload takes that is packed while it is sent: the
 	// packer and the parts of the object that a driver holds.
 	streamMemory = 32 << 20
+	// sendMemory is what such an upload still takes when all was packed: the parts that
+	// are on their way, until the service has put the object together.
+	sendMemory = 24 << 20
 )
 
 // Taking a base holds the state of the table while the checkpoint is written, which takes
@@ -48,8 +51,16 @@ func (s *session) uploadMemory(p *plan) int64 {
 	if p.size <= s.packedInMemory() {
 		need = 2*p.size + packerMemory // some drivers hold a copy, to send it again
 	}
+	return min(need+p.commitMemory(), s.opts.Memory)
+}
+
+// sentMemory is what it takes of that once p was packed while it was sent.
+func (p *plan) sentMemory() int64 { return sendMemory + p.commitMemory() }
+
+// commitMemory is what the commits take that p holds.
+func (p *plan) commitMemory() (bytes int64) {
 	for _, v := range p.versions {
-		need += int64(len(v.commit))
+		bytes += int64(len(v.commit))
 	}
-	return min(need, s.opts.Memory)
+	return bytes
 }

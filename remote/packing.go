@@ -16,9 +16,13 @@ type packing[T any] struct {
 
 	memory *pieces           // what whole reads, if that is in memory
 	whole  *io.SectionReader // packed already; else
-	pipe   *io.PipeReader
-	ended  chan struct{} // closed when the packing behind pipe has ended
-	sent   int64         // bytes read since the last start
+	// streamed is called, unless it is nil, when all was packed while it was read: what reads it
+	// has the rest in hand. Who then reads it again is seldom, and takes for once what was given
+	// back.
+	streamed func()
+	pipe     *io.PipeReader
+	ended    chan struct{} // closed when the packing behind pipe has ended
+	sent     int64         // bytes read since the last start
 }
 
 // packSmall packs at once, which suits what fits into memory.
@@ -78,6 +82,9 @@ func (p *packing[T]) begin() {
 		done, err := p.pack(w)
 		if err == nil {
 			p.done = &done
+			if p.streamed != nil {
+				p.streamed()
+			}
 		}
 		w.CloseWithError(err)
 	}()

@@ -26,6 +26,7 @@ type plan struct {
 	carried  map[string]bool // paths; false: recorded absent
 
 	portion *portion // of what the push does
+	memory  *loan    // that the upload has of Options.Memory
 
 	parts     []bundle.PartRef // that are in the store, once it was divided
 	partBytes int64            // of these

@@ -21,7 +21,7 @@ const vanishTries = 3
 // another pusher was first with a shorter run, or a file vanished meanwhile: then
 // the rest is planned anew.
 func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) error {
-	whole, last, portion := p, p.last(), p.portion
+	whole, last := p, p.last()
 	for tries := 1; p != nil; {
 		again := planner{s: s, last: last, tip: tip}
 		end, err := s.create(ctx, p, tip)
@@ -31,7 +31,7 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 		}
 		switch {
 		case err == nil && p == whole && end == last:
-			portion.finish()
+			whole.portion.finish()
 			return nil
 		case err == nil:
 			again.at = p.at(end)
@@ -46,10 +46,10 @@ func (s *session) upload(ctx context.Context, p *plan, tip deltalog.Version) err
 			return err
 		}
 		if p != nil {
-			p.portion = portion
+			p.portion, p.memory = whole.portion, whole.memory
 		}
 	}
-	portion.finish()
+	whole.portion.finish()
 	return nil
 }
 
@@ -202,7 +202,7 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 }
 
 func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest] {
-	src := &packing[bundle.Manifest]{portion: p.portion, stands: p.size}
+	src := &packing[bundle.Manifest]{portion: p.portion, stands: p.size, streamed: func() { p.memory.keep(p.sentMemory()) }}
 	src.pack = func(w io.Writer) (bundle.Manifest, error) {
 		draft := p.manifest(s.opts.Writer)
 		files := s.readFilesAhead(ctx, draft, s.opener(p, src.reading))

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -30,6 +31,24 @@ type uploading struct {
 	done chan error // buffered, so that an upload never waits for its reader
 }
 
+// loan is the memory that an upload has of that of all.
+type loan struct {
+	of    *semaphore.Weighted
+	bytes atomic.Int64
+}
+
+// keep gives back all but so many bytes. A nil loan has none.
+func (l *loan) keep(bytes int64) {
+	if l == nil {
+		return
+	}
+	for had := l.bytes.Load(); had > bytes; had = l.bytes.Load() {
+		if l.bytes.CompareAndSwap(had, bytes) {
+			l.of.Release(had - bytes)
+		}
+	}
+}
+
 func (u *uploading) ended() bool { return len(u.done) > 0 }
 
 func newUploads(ctx context.Context, places int, memory int64, through func(*plan)) *uploads {
@@ -38,7 +57,7 @@ func newUploads(ctx context.Context, places int, memory int64, through func(*pla
 }
 
 // start runs f for the next bundle, which takes so many bytes of memory, as soon
-// as there is a place.
+// as there is a place. What f does not need any more of p.memory it may give back early.
 func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) error {
 	for len(u.queue) >= runAhead || len(u.queue) > 0 && u.queue[0].ended() {
 		u.settleFirst() // early, since what it was planned from takes memory
@@ -50,14 +69,17 @@ func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) er
 		u.places.Release(1)
 		return err
 	}
+	p.memory = &loan{of: u.memory}
+	p.memory.bytes.Store(memory)
 	up := &uploading{plan: p, done: make(chan error, 1)}
 	u.queue = append(u.queue, up)
+	lent := p.memory
 	go func() {
 		err := f(u.ctx)
 		if err != nil {
 			u.cancel()
 		}
-		u.memory.Release(memory)
+		lent.keep(0)
 		u.places.Release(1)
 		up.done <- err
 	}()

@@ -70,3 +70,27 @@ func TestUploadsAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// What an upload gives back early others have before it ends, and no byte of it twice.
+func TestUploadsGiveBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := newUploads(t.Context(), 9, 100, func(*plan) {})
+		finish := make(chan struct{})
+		waits := func(context.Context) error { <-finish; return nil }
+		first, second := &plan{}, &plan{}
+		require.NoError(t, up.start(first, 60, waits))
+		require.False(t, up.memory.TryAcquire(60))
+		first.memory.keep(40)
+		first.memory.keep(50)
+		require.NoError(t, up.start(second, 60, waits))
+		require.False(t, up.memory.TryAcquire(1))
+		second.memory.keep(30)
+		require.True(t, up.memory.TryAcquire(30))
+		require.False(t, up.memory.TryAcquire(1))
+		up.memory.Release(30)
+		close(finish)
+		require.NoError(t, up.wait(nil))
+		require.True(t, up.memory.TryAcquire(100))
+		require.False(t, up.memory.TryAcquire(1))
+	})
+}
