@@ -166,6 +166,56 @@ func TestHintOfATargetInAGap(t *testing.T) {
 	}
 }
 
+// What was pushed and lost, or given up, was not gone at the source.
+func TestHintOfATargetBesideAGap(t *testing.T) {
+	t.Run("lost below a pin", func(t *testing.T) {
+		source, store := newPond(t), storage.NewMemory()
+		for range 5 {
+			source.append("x")
+		}
+		source.pushSingly(store)
+		require.NoError(t, storeOnly(t, store, nil).Pin(t.Context(), "audit", 4))
+		for range 5 {
+			source.append("x")
+		}
+		source.pushSingly(store)
+		source.base(store)
+		pruneAll(t, store)
+		lose(t, store, bundleOf(3))
+		requireLostTarget(t, store, 4, "version 4: the versions without a gap before it end at 2, the next begin at 9")
+	})
+	t.Run("pushed although a gap counts it, and lost", func(t *testing.T) {
+		source, store, whole := newPond(t), storage.NewMemory(), storage.NewMemory()
+		for range 3 {
+			source.append("x")
+		}
+		source.pushSingly(store)
+		for range 6 {
+			source.append("x")
+		}
+		source.pushSingly(whole)
+		source.cleanUp(8)
+		source.mustPush(store)
+		for _, v := range []deltalog.Version{3, 5} {
+			r, err := whole.Open(t.Context(), bundleOf(v), 0, -1)
+			require.NoError(t, err)
+			require.NoError(t, store.Create(t.Context(), bundleOf(v), r, -1))
+			require.NoError(t, r.Close())
+		}
+		requireLostTarget(t, store, 5, "version 5: the versions without a gap before it end at 3, the next begin at 8")
+	})
+}
+
+func requireLostTarget(t *testing.T, store storage.Store, target deltalog.Version, says string) {
+	t.Helper()
+	err := initIn(t, filepath.Join(t.TempDir(), "replica"), store, remote.Options{Target: &target})
+	require.ErrorIs(t, err, remote.ErrGap)
+	require.ErrorContains(t, err, says)
+	require.ErrorContains(t, err, "push the missing versions again")
+	require.NotContains(t, err.Error(), "gone at the source")
+	require.NotContains(t, err.Error(), "nobody can push it")
+}
+
 // A base needs all that is live, so the hint of a push would not help.
 func TestHintOfABaseOfALostFile(t *testing.T) {
 	store := storage.NewMemory()

@@ -96,13 +96,19 @@ func (s *session) initTo(ctx context.Context, table LogApplier, tip *tipState, g
 }
 
 // beginAtBase restores the base to begin with, or where that cannot be read or is of another
-// history, an older one. Where none is left it stays at tip, if the first version of all comes next.
+// history, an older one. One that is damaged is read once more, since it may have been on its
+// way. Where none is left it stays at tip, if the first version of all comes next.
 func (s *session) beginAtBase(ctx context.Context, table LogApplier, tip *tipState, g *goal) (*tipState, error) {
-	for {
+	for again := false; ; {
 		at := *g.base
 		restored, err := s.restoreBase(ctx, table, at, tip != nil || g.anew, g)
 		if !errors.Is(err, errForeignBase) && !errors.As(err, new(brokenBase)) {
 			return restored, err
+		}
+		if again = !again && errors.Is(err, ErrCorrupt) && errors.As(err, new(brokenBase)); again {
+			s.log.Warn("a base is damaged, reading it again", logKey, baseKey(at), logError, err)
+			s.discard(ctx, table)
+			continue
 		}
 		g.listing.bases = slices.DeleteFunc(slices.Clone(g.listing.bases), func(b object) bool { return b.version == at })
 		if g.base = s.beginning(g.listing, g.in, g.target); g.base == nil && g.in.first > 0 {

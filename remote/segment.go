@@ -25,7 +25,8 @@ func (l listing) newestBase(in segment, target deltalog.Version) (object, bool) 
 type segment struct {
 	first, last deltalog.Version
 	bundles     []object // that carry them, ascending
-	lost        bool     // not a recorded gap lies before it, but a loss
+	lost        bool     // a loss lies before it
+	gap         bool     // a recorded gap does, and the store has nothing of it
 }
 
 // upTo returns the bundles that it takes to get to v.
@@ -132,18 +133,28 @@ func (s *session) longer(ctx context.Context, found *run, l listing, from, to in
 func (s *session) history(ctx context.Context, l listing, first deltalog.Version, hints runHints) ([]segment, error) {
 	s.learnEnds(ctx, l, first, hints)
 	var segments []segment
-	for next := first; ; {
+	for next, gap := first, false; ; {
 		seg, found, err := s.gapFreeEnd(ctx, l, next, hints)
 		if err != nil || !found && next > first {
 			return segments, err
 		}
 		if found {
+			seg.gap = gap
 			segments = append(segments, seg)
 		}
 		if next, found, err = s.bridge(ctx, l, seg.last); err != nil || !found {
 			return segments, err
 		}
+		gap = l.floor() <= seg.last+1 && l.nextBundle(seg.last) == next
 	}
+}
+
+// nextBundle returns the version of the first bundle above v, or v if there is none.
+func (l listing) nextBundle(v deltalog.Version) deltalog.Version {
+	if i, _ := search(l.bundles, v+1); i < len(l.bundles) {
+		return l.bundles[i].version
+	}
+	return v
 }
 
 // bridge looks for the bundle that records the gap after end. It stands beside a

@@ -141,8 +141,10 @@ func segmentOf(segments []segment, v, newest deltalog.Version) (segment, error) 
 			return segment{}, fmt.Errorf("%w: version %d: the history begins at %d", ErrGap, int64(v), int64(in.first))
 		case v < in.first && in.lost:
 			return segment{}, fmt.Errorf("%w: version %d is lost, or lies below the base of version %d with which the history goes on", ErrGap, int64(v), int64(in.first))
-		case v < in.first:
+		case v < in.first && in.gap:
 			return segment{}, fmt.Errorf("%w: version %d lies in the gap before version %d, above version %d: it was gone at the source before it was pushed", errInGap, int64(v), int64(in.first), int64(segments[i-1].last))
+		case v < in.first: // retention gave it up, or it is lost, or was pushed after a gap that counts it
+			return segment{}, fmt.Errorf("%w: version %d: the versions without a gap before it end at %d, the next begin at %d", ErrGap, int64(v), int64(segments[i-1].last), int64(in.first))
 		case v <= in.last:
 			return in, nil
 		}

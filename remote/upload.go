@@ -186,6 +186,7 @@ func settleVersion(ours, theirs bundle.Version, files map[string]bundle.File) er
 // be called when it is not read any more. What a large one leaves to parts is stored
 // before.
 func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.Manifest], free func(), err error) {
+	small := p.size <= s.packedInMemory() // by which it has its memory; what parts leave of a large one may be small
 	if err := s.divide(ctx, p); err != nil {
 		return nil, nil, err
 	}
@@ -195,7 +196,7 @@ func (s *session) newSource(ctx context.Context, p *plan) (src *packing[bundle.M
 			return src, free, err
 		}
 	}
-	if p.size <= s.packedInMemory() {
+	if small {
 		err = src.packSmall()
 	}
 	return src, func() {}, err

@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
@@ -12,13 +14,16 @@ import (
 // and the memory they take, and tells which are through: those without a gap
 // below them.
 type uploads struct {
-	ctx     context.Context // ends when one upload fails
+	all     context.Context // of the caller
+	ctx     context.Context // ends when one upload fails: no more are started
 	cancel  context.CancelFunc
 	places  *semaphore.Weighted
 	memory  *semaphore.Weighted // bytes
 	through func(*plan)         // called in order of versions, by start and wait
-	queue   []*uploading
-	err     error // of the lowest bundle that failed
+	err     error               // of the lowest bundle that failed
+
+	mu    sync.Mutex // guards queue, which only start and wait change
+	queue []*uploading
 }
 
 // runAhead bounds how many bundles uploads run ahead of the lowest one that is
@@ -27,8 +32,9 @@ type uploads struct {
 const runAhead = 64
 
 type uploading struct {
-	plan *plan
-	done chan error // buffered, so that an upload never waits for its reader
+	plan   *plan
+	cancel context.CancelFunc
+	done   chan error // buffered, so that an upload never waits for its reader
 }
 
 // loan is the memory that an upload has of that of all.
@@ -52,8 +58,9 @@ func (l *loan) keep(bytes int64) {
 func (u *uploading) ended() bool { return len(u.done) > 0 }
 
 func newUploads(ctx context.Context, places int, memory int64, through func(*plan)) *uploads {
-	ctx, cancel := context.WithCancel(ctx)
-	return &uploads{ctx: ctx, cancel: cancel, places: semaphore.NewWeighted(int64(places)), memory: semaphore.NewWeighted(memory), through: through}
+	u := &uploads{all: ctx, places: semaphore.NewWeighted(int64(places)), memory: semaphore.NewWeighted(memory), through: through}
+	u.ctx, u.cancel = context.WithCancel(ctx)
+	return u
 }
 
 // start runs f for the next bundle, which takes so many bytes of memory, as soon
@@ -71,14 +78,14 @@ func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) er
 	}
 	p.memory = &loan{of: u.memory}
 	p.memory.bytes.Store(memory)
-	up := &uploading{plan: p, done: make(chan error, 1)}
-	u.queue = append(u.queue, up)
+	ctx, up := u.add(p)
 	lent := p.memory
 	go func() {
-		err := f(u.ctx)
+		err := f(ctx)
 		if err != nil {
-			u.cancel()
+			u.failed(up)
 		}
+		up.cancel()
 		lent.keep(0)
 		u.places.Release(1)
 		up.done <- err
@@ -86,11 +93,38 @@ func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) er
 	return nil
 }
 
+// add puts an upload behind the others, with a context of its own.
+func (u *uploads) add(p *plan) (context.Context, *uploading) {
+	ctx, cancel := context.WithCancel(u.all)
+	up := &uploading{plan: p, cancel: cancel, done: make(chan error, 1)}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.queue = append(u.queue, up)
+	if u.ctx.Err() != nil { // one below failed meanwhile
+		cancel()
+	}
+	return ctx, up
+}
+
+// failed ends what lies above an upload that failed and would not count. What lies below
+// goes on: were it given up, a bundle that always fails would keep a large one from ever
+// getting there.
+func (u *uploads) failed(up *uploading) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.cancel()
+	for _, above := range u.queue[slices.Index(u.queue, up)+1:] {
+		above.cancel()
+	}
+}
+
 // settleFirst waits for the lowest bundle under way.
 func (u *uploads) settleFirst() {
 	up := u.queue[0]
-	u.queue = u.queue[1:]
 	err := <-up.done
+	u.mu.Lock()
+	u.queue = u.queue[1:]
+	u.mu.Unlock()
 	if err == nil && u.err == nil {
 		u.through(up.plan)
 	} else {

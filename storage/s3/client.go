@@ -60,7 +60,7 @@ func newClient(ctx context.Context, c storage.Config, s settings, stalled time.D
 			o.HTTPClient = line.WithTransportOptions(func(t *http.Transport) { t.ReadBufferSize = readBuffer })
 		}
 		o.HTTPClient = stall.Client(o.HTTPClient, stalled)
-		o.APIOptions = append(o.APIOptions, refuseForeign, trustLoopback)
+		o.APIOptions = append(o.APIOptions, refuseForeign, new(loopback).trust)
 	})
 	if client.Options().Region == "" {
 		return nil, false, invalid("no region: set parameter %q or AWS_REGION", paramRegion)

@@ -34,6 +34,7 @@ type request struct {
 type service struct {
 	fake     http.Handler
 	careless bool
+	checks   bool                                                  // it says that it looked at checksums
 	before   func(http.ResponseWriter, *http.Request, string) bool // may answer itself: true
 
 	publish sync.Mutex // held from looking at a key to publishing it
@@ -66,6 +67,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if op == "CompleteMultipartUpload" && r.Header.Get("If-None-Match") == "*" && !s.careless && s.has(r) {
 		reply(w, http.StatusPreconditionFailed, "PreconditionFailed")
 		return
+	}
+	if sum := r.Header.Get(checksumHeader); sum != "" && s.checks {
+		w.Header().Set(checksumHeader, sum)
 	}
 	s.fake.ServeHTTP(w, r)
 }
