@@ -347,3 +347,26 @@ func TestStoreOfWhichAnIndexIsLeft(t *testing.T) {
 	require.ErrorIs(t, err, remote.ErrCorrupt)
 	require.Len(t, objects(t, store), 1)
 }
+
+// A bundle below a pack is lost, with the head: what is pushed above it must not begin under
+// a name that the pack has, which retention has freed.
+func TestPushBelowAPackAboveALoss(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	source.append("zero")
+	source.append(noise(7, 9<<20)) // too large for a run with what follows
+	for range 4 {
+		source.append("some")
+	}
+	source.pushSingly(store)
+	_, err := storeOnly(t, store, nil).Consolidate(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, keysWith(t, store, "/pack"))
+	for v := deltalog.Version(1); v < 6; v++ { // as Prune removes those in the pack; that of 1 is lost
+		lose(t, store, bundleOf(v))
+	}
+	lose(t, store, "backups/head.json")
+	source.append("more")
+	source.mustPush(store)
+	require.NotContains(t, objects(t, store), bundleOf(2), "it lies in the pack")
+	requireSame(t, source.dir, restored(t, store))
+}

@@ -49,8 +49,6 @@ type versionPlan struct {
 	before position // to plan it again
 }
 
-func (v *versionPlan) number() deltalog.Version { return deltalog.Version(v.Version.Version) }
-
 // said is about how many bytes the manifest says of v.
 func (v *versionPlan) said() int64 {
 	const each = 256 // names of keys, a size, a digest, a place
@@ -152,14 +150,11 @@ func (pl *planner) next(ctx context.Context) (*plan, error) {
 		if pl.err = err; v == nil {
 			break
 		}
-		if len(p.versions) > 0 && (pl.s.beyond.begins(v.number()) || !p.takes(v)) {
+		if len(p.versions) > 0 && !p.takes(v) {
 			pl.held = v
 			break
 		}
 		p.add(v)
-		if len(v.Absent) > 0 && pl.s.beyond.setApart(p.first(), v.number()) {
-			return nil, errUnsureEnd
-		}
 	}
 	if len(p.versions) == 0 {
 		return nil, nil

@@ -234,8 +234,7 @@ func (s *session) pushVersions(ctx context.Context, pos *position, tip deltalog.
 // errUnsureEnd stops a push that is about to record a file as absent, for good, while
 // it goes by the head, by memory, or by what another call found. That may lag behind
 // a pusher who still had the file; a bundle without it must not come beside his. Likewise
-// where what it meets shows that this lags, and where what lies above the end may have the file
-// and is to be looked into.
+// where what it meets shows that this lags.
 var errUnsureEnd = errors.New("the end of the store is to be looked up")
 
 // makeSure finds the end of the store once more, by listing.

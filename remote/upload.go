@@ -69,7 +69,7 @@ func (s *session) create(ctx context.Context, p *plan, tip deltalog.Version) (en
 	if err == nil {
 		defer free()
 		defer p.forgetCommits()
-		err = s.store.creator.Create(ctx, key, src, src.size())
+		err = s.createAbsent(ctx, p.first(), src)
 		if cerr := src.Close(); err == nil {
 			err = cerr
 		}
@@ -91,6 +91,15 @@ func (s *session) create(ctx context.Context, p *plan, tip deltalog.Version) (en
 	return p.last(), nil
 }
 
+// createAbsent creates the bundle of version v. A name whose bundle lies in a pack may be free, and
+// is taken all the same: readers go by the pack.
+func (s *session) createAbsent(ctx context.Context, v deltalog.Version, src *packing[bundle.Manifest]) error {
+	if _, packed := s.packs[v]; packed {
+		return storage.ErrExists
+	}
+	return s.store.creator.Create(ctx, bundleKey(v), src, src.size())
+}
+
 // settle decides by content what "exists already" means: for each version that
 // both have the same commit, and every file that we would carry, is success; all
 // else another history. It returns the last such version.
@@ -99,7 +108,7 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 	if err != nil {
 		return 0, err
 	}
-	theirs, err := s.readManifest(ctx, bundleAt(p.first()))
+	theirs, err := s.readManifest(ctx, s.bundle(p.first()))
 	if err != nil {
 		return 0, err
 	}
