@@ -17,8 +17,8 @@ type packing[T any] struct {
 	memory *pieces           // what whole reads, if that is in memory
 	whole  *io.SectionReader // packed already; else
 	// streamed is called, unless it is nil, when all was packed while it was read: what reads it
-	// has the rest in hand. Who then reads it again is seldom, and takes for once what was given
-	// back.
+	// has the rest in hand. Where it is read again, which is seldom, packing takes for once what
+	// was given back.
 	streamed func()
 	pipe     *io.PipeReader
 	ended    chan struct{} // closed when the packing behind pipe has ended

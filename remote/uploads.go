@@ -83,7 +83,7 @@ func (u *uploads) start(p *plan, memory int64, f func(context.Context) error) er
 	go func() {
 		err := f(ctx)
 		if err != nil {
-			u.failed(up)
+			u.failed(up, err)
 		}
 		up.cancel()
 		lent.keep(0)
@@ -108,13 +108,17 @@ func (u *uploads) add(p *plan) (context.Context, *uploading) {
 
 // failed ends what lies above an upload that failed and would not count. What lies below
 // goes on: were it given up, a bundle that always fails would keep a large one from ever
-// getting there.
-func (u *uploads) failed(up *uploading) {
+// getting there. But where another history was met nothing does: it would come below that.
+func (u *uploads) failed(up *uploading, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.cancel()
-	for _, above := range u.queue[slices.Index(u.queue, up)+1:] {
-		above.cancel()
+	ends := u.queue[slices.Index(u.queue, up)+1:]
+	if errors.Is(err, ErrDiverged) {
+		ends = u.queue
+	}
+	for _, other := range ends {
+		other.cancel()
 	}
 }
 

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -93,4 +94,52 @@ func TestUploadsGiveBack(t *testing.T) {
 		require.True(t, up.memory.TryAcquire(100))
 		require.False(t, up.memory.TryAcquire(1))
 	})
+}
+
+// An upload that fails ends those above it; one that meets another history also those below.
+func TestUploadsThatFail(t *testing.T) {
+	other := errors.New("input/output error")
+	for name, c := range map[string]struct {
+		fails error
+		below error // of the one below
+	}{
+		"for a reason of its own": {other, nil},
+		"at another history":      {ErrDiverged, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var through []*plan
+				up := newUploads(t.Context(), 9, 100, func(p *plan) { through = append(through, p) })
+				finish, fail := make(chan struct{}), make(chan struct{})
+				waits := func(err *error) func(context.Context) error {
+					return func(ctx context.Context) error {
+						select {
+						case <-finish:
+						case <-ctx.Done():
+							*err = ctx.Err()
+						}
+						return *err
+					}
+				}
+				var below, above error
+				first, last := &plan{}, &plan{}
+				require.NoError(t, up.start(first, 1, waits(&below)))
+				require.NoError(t, up.start(&plan{}, 1, func(context.Context) error { <-fail; return c.fails }))
+				require.NoError(t, up.start(last, 1, waits(&above)))
+				synctest.Wait()
+				close(fail)
+				synctest.Wait()
+				require.ErrorIs(t, above, context.Canceled)
+				require.ErrorIs(t, up.start(&plan{}, 1, nil), context.Canceled, "no more are started")
+				close(finish)
+				require.ErrorIs(t, up.wait(nil), c.fails)
+				require.Equal(t, c.below, below)
+				if c.below == nil {
+					require.Equal(t, []*plan{first}, through)
+				} else {
+					require.Empty(t, through)
+				}
+			})
+		})
+	}
 }

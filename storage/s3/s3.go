@@ -24,10 +24,10 @@
 //	checksums       false: send no CRC32 for the service to verify, for services that
 //	                refuse the header; default: as AWS_REQUEST_CHECKSUM_CALCULATION says, else true
 //
-// Unless the store is anonymous, bodies are part of the signature where they go over plain http, so that nobody on the line can
-// change them, but for those to a loopback address (such as http://127.0.0.1:9000, not a name) of a
-// service that checks their CRC32. Who forwards that address over a line which others can write to
-// names it by localhost: then they are.
+// Unless the store is anonymous, bodies are part of the signature where they go over plain http,
+// so that nobody on the line can change them, but for those to a loopback address (such as
+// http://127.0.0.1:9000, not a name) of a service that checks their CRC32. Who forwards that
+// address over a line which others can write to names it by localhost: then they are.
 //
 // The credentials need s3:GetObject and s3:ListBucket to read, and
 // s3:PutObject to create. s3:AbortMultipartUpload is wanted for large objects:
