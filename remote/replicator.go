@@ -77,7 +77,8 @@ type Options struct {
 	NoBases bool
 	// Memory is how many bytes about a call may hold in buffers of its transfers
 	// and for work on the live set; beyond it transfers wait and temporary files are
-	// used. Go's heap grows to about twice what is held; a process that must stay
+	// used. Where uploads of large bundles have to begin anew it may be up to a third more.
+	// Go's heap grows to about twice what is held; a process that must stay
 	// small sets GOGC and GOMEMLIMIT, or the like of them, as the command sluice does. Default: 64 MiB.
 	Memory int64
 	// Durability says what a replica survives. Default: DurabilityFull.

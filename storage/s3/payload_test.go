@@ -16,7 +16,8 @@ import (
 )
 
 // TestPayloadHash: what goes over plain http to elsewhere, or without a checksum, is signed
-// with its hash; what goes to a loopback address needs none, once the service has said that it looks at checksums.
+// with its hash; what goes to a loopback address needs none, once the service has said that it
+// looks at checksums.
 func TestPayloadHash(t *testing.T) {
 	small, large := pattern(1000), pattern(testPart)
 	cases := map[string]struct {
