@@ -22,7 +22,7 @@ const defaultPartSize = 1 << 30
 // returns. Parts that a push which was cut off has left are used as they are, also
 // by another process. What fits into one object at last stays in the bundle.
 func (s *session) divide(ctx context.Context, p *plan) error {
-	d := &division{session: s, version: p.versions[0], portion: p.portion}
+	d := &division{session: s, plan: p, version: p.versions[0], portion: p.portion}
 	d.split()
 	if d.done() {
 		return nil
@@ -43,6 +43,7 @@ func (s *session) divide(ctx context.Context, p *plan) error {
 // division is a version whose files are being divided.
 type division struct {
 	*session
+	plan    *plan
 	version *versionPlan
 	portion *portion      // of the push that the version is
 	left    []bundle.File // that may go into parts
@@ -167,6 +168,15 @@ func (s *session) measure(ctx context.Context, f bundle.File) (bundle.File, erro
 	return f, err
 }
 
+// measure does that for a file of the version, of which one that the store has is known.
+func (d *division) measure(ctx context.Context, f bundle.File) (bundle.File, error) {
+	if stored, taken := d.plan.taking(f.Path); taken {
+		f.Size, f.SHA256 = stored.file.Size, stored.file.SHA256
+		return f, nil
+	}
+	return d.session.measure(ctx, f)
+}
+
 // upload creates the part that holds these files.
 func (d *division) upload(ctx context.Context, files []bundle.File) error {
 	part := bundle.Part{Writer: d.opts.Writer, Version: d.version.Version.Version, Modified: d.version.Modified}
@@ -183,7 +193,7 @@ func (d *division) upload(ctx context.Context, files []bundle.File) error {
 	key := partKey(d.key(), name)
 	src := &packing[bundle.Part]{portion: d.portion, stands: size}
 	src.pack = func(w io.Writer) (bundle.Part, error) {
-		return d.opts.Codec.EncodePart(ctx, w, part, d.opener(nil, src.reading))
+		return d.opts.Codec.EncodePart(ctx, w, part, d.opener(d.plan, src.reading))
 	}
 	err := d.store.creator.Create(ctx, key, src, -1)
 	if cerr := src.Close(); err == nil {

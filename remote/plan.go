@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pondworks/sluice/bundle"
@@ -21,9 +22,10 @@ const (
 // plan is one bundle, ready to be packed: a version, or a run of small ones.
 type plan struct {
 	versions []*versionPlan
-	size     int64           // bytes of the files and the commits, before compression
-	said     int64           // about how many bytes the manifest says of them
-	carried  map[string]bool // paths; false: recorded absent
+	size     int64                 // bytes of the files and the commits, before compression
+	said     int64                 // about how many bytes the manifest says of them
+	carried  map[string]bool       // paths; false: recorded absent
+	taken    map[string]storedFile // of these, that the table lacks
 
 	portion *portion // of what the push does
 	memory  *loan    // that the upload has of Options.Memory
@@ -46,7 +48,8 @@ type versionPlan struct {
 	digest bundle.Digest // that the commit had when it was planned
 	commit []byte        // its bytes; nil if it is large, or they are in the store
 	size   int64
-	before position // to plan it again
+	taken  map[string]storedFile // files that the table lacks, by path
+	before position              // to plan it again
 }
 
 // said is about how many bytes the manifest says of v.
@@ -100,6 +103,11 @@ func (p *plan) add(v *versionPlan) {
 	for _, path := range v.Absent {
 		p.carried[path] = false
 	}
+	if p.taken == nil {
+		p.taken = v.taken
+	} else {
+		maps.Copy(p.taken, v.taken)
+	}
 	p.versions = append(p.versions, v)
 	p.size += v.size
 	p.said += v.said()
@@ -111,6 +119,15 @@ func (p *plan) commit(v deltalog.Version) []byte {
 		return nil
 	}
 	return p.versions[v-p.first()].commit
+}
+
+// taking returns where the store has a file that the table lacks.
+func (p *plan) taking(path string) (storedFile, bool) {
+	if p == nil {
+		return storedFile{}, false
+	}
+	f, is := p.taken[path]
+	return f, is
 }
 
 // forgetCommits frees what packing p needed.
@@ -269,15 +286,16 @@ func (s *session) planFiles(ctx context.Context, p *versionPlan, c *localCommit,
 			continue
 		}
 		v := p.Version.Version
-		if !found && !s.endIsSure {
-			return errUnsureEnd
-		}
 		if !found {
+			if !s.endIsSure {
+				return errUnsureEnd
+			}
 			if err := s.checkDead(ctx, f.Path, deltalog.Version(v), tip); err != nil {
 				return err
 			}
-			s.log.Warn("file is gone, recorded as absent", logVersion, v, logPath, f.Path)
-			p.Absent = append(p.Absent, f.Path)
+			if err := s.lacks(ctx, p, f.Path, bundle.Kind(f.Kind)); err != nil {
+				return err
+			}
 			continue
 		}
 		if f.Size > 0 && f.Size != size {
@@ -339,7 +357,9 @@ func (s *session) planExtra(ctx context.Context, p *versionPlan) error {
 		}
 		if !found && s.opts.AllowMissing {
 			s.log.Error("an extra file is gone, and may be", logVersion, v, logPath, path)
-			p.Absent = append(p.Absent, path)
+			if err := s.lacks(ctx, p, path, bundle.KindExtra); err != nil {
+				return err
+			}
 			continue
 		}
 		if !found {

@@ -113,6 +113,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	}
 	p := &position{identity: id, mend: true, floor: l.floor()}
 	segments, err := s.history(ctx, l, l.start(id), onlyTo(-1))
+	s.noteAbove(l, segments)
 	if err != nil || len(segments) == 0 {
 		p.lostFirst = l.promisedBy(nil) >= 0 || len(l.floors) > 0
 		return p, err

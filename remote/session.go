@@ -37,6 +37,7 @@ type session struct {
 	fresh     bool                        // there is no file yet where init works
 	many      *manyFiles                  // the last decision of settleMany
 	endIsSure bool                        // where the store ends is what a listing says
+	aboveEnd  bundlesAbove                // that end, once it was listed
 	lenient   bool                        // a bundle that cannot be read leads nowhere; Verify tells of it
 
 	looks       sync.Mutex        // guards what a push looks up in the table at most once:

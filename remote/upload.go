@@ -108,7 +108,14 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 	if err != nil {
 		return 0, err
 	}
-	theirs, err := s.readManifest(ctx, s.bundle(p.first()))
+	o := s.bundle(p.first())
+	theirs, err := s.readManifest(ctx, o)
+	if errors.Is(err, ErrCorrupt) { // as it came
+		theirs, err = s.readManifest(ctx, o)
+	}
+	if errors.Is(err, ErrCorrupt) && !o.pack {
+		return 0, fmt.Errorf("%w: %w", errInTheWay, bare(err))
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -231,11 +238,15 @@ func (s *session) packer(ctx context.Context, p *plan) *packing[bundle.Manifest]
 	return src
 }
 
-// opener opens members of bundles and bases: commits that p has, if there is a plan,
-// and all else in the table. What is read of them counts as of, unless that returns nil.
+// opener opens members of bundles and bases: commits that p has and files that it takes from the
+// store, if there is a plan, and all else in the table. What is read of them counts as of, unless that returns nil.
 func (s *session) opener(p *plan, of func() *portion) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		v, isCommit := deltalog.ParseCommitPath(path)
+		if f, taken := p.taking(path); taken {
+			r := s.openStored(ctx, f)
+			return watchedFile{watched{r, s, of()}, r}, f.file.Size, nil
+		}
 		if !isCommit {
 			f, size, err := s.table.OpenFile(ctx, path)
 			return watchedFile{watched{f, s, of()}, f}, size, err
