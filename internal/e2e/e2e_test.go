@@ -54,7 +54,9 @@ func (s suite) Run() int {
 
 var buildSluice = sync.OnceValues(func() (string, error) {
 	bin := filepath.Join(binDir, "sluice")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/pondworks/sluice/examples/sluice").CombinedOutput()
+	build := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", bin, "github.com/pondworks/sluice/examples/sluice") // as README.md says
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}

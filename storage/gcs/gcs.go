@@ -19,6 +19,9 @@
 // The credentials need storage.objects.get and storage.objects.list to read,
 // storage.objects.create to create, and storage.objects.delete as well to
 // overwrite or delete.
+//
+// Requests go over HTTP. Programs that do not use gRPC otherwise may be built with the tag
+// disable_grpc_modules of cloud.google.com/go/storage, and are smaller and start faster.
 package gcs
 
 import (
