@@ -19,10 +19,23 @@ import (
 // cut off above one that did not get there, or of a history of which one was lost. They count for
 // nothing, but may have what the table has lost since, and then a version takes it from there.
 type bundlesAbove struct {
-	mu      sync.Mutex                            // guards what follows
-	bundles []object                              // ascending by version
-	ends    map[deltalog.Version]deltalog.Version // of those that were looked into, -1 of one that is of no use
-	last    bundle.Manifest                       // that was read last of the others
+	mu      sync.Mutex // guards what follows
+	bundles []object   // ascending by version
+	looked  map[bundlePlace]aboveLook
+	last    bundle.Manifest // that was read last, of
+	at      bundlePlace
+}
+
+// bundlePlace is where a bundle lies.
+type bundlePlace struct {
+	key string
+	off int64
+}
+
+// aboveLook is what came of looking into a bundle above the end.
+type aboveLook struct {
+	end   deltalog.Version // that it carries, -1 if it is of no use
+	whole bool             // all of it was read, and is good
 }
 
 // storedFile is a file of the table where the store has it.
@@ -37,9 +50,11 @@ func (s *session) noteAbove(l listing, segments []segment) {
 	if n := len(segments); n > 0 {
 		from, _ = search(l.bundles, segments[n-1].last+1)
 	}
-	s.aboveEnd.mu.Lock()
-	defer s.aboveEnd.mu.Unlock()
-	s.aboveEnd.bundles, s.aboveEnd.ends, s.aboveEnd.last = l.bundles[from:], map[deltalog.Version]deltalog.Version{}, bundle.Manifest{}
+	above := &s.aboveEnd
+	above.mu.Lock()
+	defer above.mu.Unlock()
+	above.bundles, above.looked = slices.Clone(l.bundles[from:]), map[bundlePlace]aboveLook{}
+	above.last, above.at = bundle.Manifest{}, bundlePlace{}
 }
 
 // lacks decides about a file that the table lacks and need not have: p takes it from above the
@@ -74,62 +89,109 @@ func (s *session) findAbove(ctx context.Context, v deltalog.Version, commit bund
 	defer s.aboveEnd.mu.Unlock()
 	to, _ := search(s.aboveEnd.bundles, v+1)
 	from, _ := search(s.aboveEnd.bundles, v+1-maxRun)
-	for _, o := range slices.Backward(s.aboveEnd.bundles[max(from, to-runAhead):to]) {
-		m, err := s.readAbove(ctx, o, v)
-		if err != nil {
-			return nil, err
+	for _, o := range slices.Backward(s.aboveEnd.bundles[from:to]) {
+		f, err := s.findIn(ctx, o, v, commit, path)
+		if o.pack && f == nil && err == nil { // of a pack that is damaged it may be there alone
+			f, err = s.findIn(ctx, bundleAt(o.version), v, commit, path)
 		}
-		file, found := fileOf(m, v, commit, path)
-		if !found {
-			continue
-		}
-		f := &storedFile{o, file}
-		if file.Part != "" {
-			f.in = partOf(m, file.Part)
-		}
-		good, err := s.canRead(ctx, f)
-		if good || err != nil {
+		if f != nil || err != nil {
 			return f, err
 		}
 	}
 	return nil, nil
 }
 
+// findIn looks for the file in one bundle.
+func (s *session) findIn(ctx context.Context, o object, v deltalog.Version, commit bundle.Digest, path string) (*storedFile, error) {
+	m, whole, err := s.readAbove(ctx, o, v)
+	if err != nil {
+		return nil, err
+	}
+	file, found := fileOf(m, v, commit, path)
+	if !found {
+		return nil, nil
+	}
+	f := &storedFile{o, file}
+	if file.Part == "" && whole && file.Size <= heldStored {
+		return f, nil
+	}
+	if file.Part != "" {
+		f.in = partOf(m, file.Part)
+	}
+	if good, err := s.canRead(ctx, f); !good {
+		return nil, err
+	}
+	return f, nil
+}
+
 // readAbove returns the manifest of a bundle if it carries version v, is of the history of the table,
-// and can be read.
-func (s *session) readAbove(ctx context.Context, o object, v deltalog.Version) (m bundle.Manifest, err error) {
-	above := &s.aboveEnd
-	if n := above.last.Versions; len(n) > 0 && beginOf(above.last) == o.version && endOf(above.last) >= v {
-		return above.last, nil
+// and can be read. whole: so can all that the bundle itself has.
+func (s *session) readAbove(ctx context.Context, o object, v deltalog.Version) (m bundle.Manifest, whole bool, err error) {
+	above, at := &s.aboveEnd, bundlePlace{o.Key, o.off}
+	look, looked := above.looked[at]
+	if looked && look.end < v {
+		return m, false, nil
 	}
-	if end, known := above.ends[o.version]; known && end < v {
-		return m, nil
+	if looked && above.at == at {
+		return above.last, look.whole, nil
 	}
-	m, err = s.peek(ctx, o)
-	if errors.Is(err, ErrCorrupt) { // as it came
-		m, err = s.peek(ctx, o)
-	}
-	if isBroken(err) || errors.Is(err, ErrUnsupported) {
-		s.log.Warn("a bundle above the end of the store cannot be read", logKey, o.Key, logError, err)
-		above.ends[o.version] = -1
-		return bundle.Manifest{}, nil
+	if !looked {
+		m, look, err = s.lookInto(ctx, o)
+	} else {
+		m, err = s.peekAgain(ctx, o)
 	}
 	if err != nil {
-		return bundle.Manifest{}, err
+		return bundle.Manifest{}, false, err
+	}
+	above.looked[at], above.last, above.at = look, m, at
+	if look.end < v {
+		return bundle.Manifest{}, false, nil
+	}
+	return m, look.whole, nil
+}
+
+// lookInto reads a bundle above the end: all of it, if that is not much, since several files of
+// it may be looked for.
+func (s *session) lookInto(ctx context.Context, o object) (m bundle.Manifest, look aboveLook, err error) {
+	look.end = -1
+	if o.Size >= 0 && o.Size <= groupBytes {
+		m, err = s.readManifest(ctx, o)
+		look.whole = err == nil
+	}
+	if !look.whole && (err == nil || errors.Is(err, ErrCorrupt)) {
+		m, err = s.peekAgain(ctx, o)
+	}
+	if errors.Is(err, ErrCorrupt) || o.Size < 0 && errors.Is(err, storage.ErrNotFound) {
+		s.log.Warn("a bundle above the end of the store cannot be read", logKey, o.Key, logError, err)
+		return m, look, nil
+	}
+	if err != nil {
+		return m, look, thereJustNow(err)
 	}
 	ours, err := s.isOurs(ctx, m)
-	if err != nil {
-		return bundle.Manifest{}, err
+	if ours {
+		look.end = endOf(m)
 	}
-	if !ours {
-		above.ends[o.version] = -1
-		return bundle.Manifest{}, nil
+	return m, look, err
+}
+
+// peekAgain reads the manifest of a bundle, and once more if it comes damaged: the line may have been
+// at fault.
+func (s *session) peekAgain(ctx context.Context, o object) (bundle.Manifest, error) {
+	m, err := s.peek(ctx, o)
+	if errors.Is(err, ErrCorrupt) {
+		m, err = s.peek(ctx, o)
 	}
-	if above.ends[o.version] = endOf(m); endOf(m) < v {
-		return bundle.Manifest{}, nil
+	return m, err
+}
+
+// thereJustNow says of an object that was listed, and is not there when it is read, that the same
+// call may go otherwise: it may be for a moment, and if not the next listing tells.
+func thereJustNow(err error) error {
+	if !errors.Is(err, storage.ErrNotFound) {
+		return err
 	}
-	above.last = m
-	return m, nil
+	return fmt.Errorf("%w: it was listed just now: %w", storage.ErrUnavailable, bare(err))
 }
 
 // isOurs reports whether the table has the commits that m says, and the one before, as far as its log
@@ -171,19 +233,31 @@ func partOf(m bundle.Manifest, name string) object {
 	return partAt(beginOf(m), m.Parts[i])
 }
 
-// canRead reads the file, so that nothing is promised which packing would find damaged. What comes
-// damaged is read once more, without regard to its place: the line may have been at fault, or the place.
+// canRead reads the file, so that nothing is promised which packing would find damaged.
 func (s *session) canRead(ctx context.Context, f *storedFile) (bool, error) {
-	err := s.readStored(ctx, *f, io.Discard)
-	if errors.Is(err, bundle.ErrNoPlace) || errors.Is(err, ErrCorrupt) {
-		f.file.Place = nil
-		err = s.readStored(ctx, *f, io.Discard)
+	err := s.readAgain(ctx, f, func() io.Writer { return io.Discard })
+	if errors.Is(err, storage.ErrNotFound) && f.file.Part != "" { // a part is named, and need not have been listed
+		if _, perr := s.findPart(ctx, f.in.version, f.file.Part); !errors.Is(perr, storage.ErrNotFound) {
+			return false, firstOf(perr, thereJustNow(err))
+		}
+		err = partGone(err)
 	}
-	if isBroken(err) || errors.Is(err, ErrUnsupported) {
+	if errors.Is(err, ErrCorrupt) {
 		s.log.Warn("a file above the end of the store cannot be read", logKey, f.in.Key, logPath, f.file.Path, logError, err)
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, at(f.in.version, f.in.Key, thereJustNow(err))
+}
+
+// readAgain reads the file, and once more, without regard to its place, if it comes damaged: the line
+// may have been at fault, or the place.
+func (s *session) readAgain(ctx context.Context, f *storedFile, into func() io.Writer) error {
+	err := s.readStored(ctx, *f, into())
+	if errors.Is(err, bundle.ErrNoPlace) || errors.Is(err, ErrCorrupt) {
+		f.file.Place = nil
+		err = s.readStored(ctx, *f, into())
+	}
+	return err
 }
 
 // readStored writes a file of the store to w, and fails in the end if it is not what it should be.
@@ -209,21 +283,33 @@ func (s *session) readStored(ctx context.Context, f storedFile, w io.Writer) err
 	return at(f.in.version, f.in.Key, err)
 }
 
+// heldStored is up to how many bytes a file of the store is read before any of it is handed on.
+const heldStored = 1 << 20
+
 // openStored opens a file of the store that was found good. What is read of it is right if it ends
 // with io.EOF; if it comes otherwise, another push finds out why.
-func (s *session) openStored(ctx context.Context, f storedFile) io.ReadCloser {
+func (s *session) openStored(ctx context.Context, f storedFile) (io.ReadCloser, error) {
+	if f.file.Size <= heldStored {
+		var content *bytes.Buffer
+		err := s.readAgain(ctx, &f, func() io.Writer { content = new(bytes.Buffer); return content })
+		return io.NopCloser(content), goodJustNow(f, err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
 	read := &storedReader{PipeReader: r, cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(read.ended)
-		err := s.readStored(ctx, f, w)
-		if isBroken(err) || errors.Is(err, bundle.ErrNoPlace) {
-			err = at(f.in.version, f.in.Key, fmt.Errorf("%w: it was good just now: %w", storage.ErrUnavailable, bare(err)))
-		}
-		w.CloseWithError(err)
+		w.CloseWithError(goodJustNow(f, s.readStored(ctx, f, w)))
 	}()
-	return read
+	return read, nil
+}
+
+// goodJustNow says of a file that was found good, and is not, that the same call may go otherwise.
+func goodJustNow(f storedFile, err error) error {
+	if isBroken(err) || errors.Is(err, bundle.ErrNoPlace) {
+		err = fmt.Errorf("%w: %s was good just now: %w", storage.ErrUnavailable, f.file.Path, bare(err))
+	}
+	return at(f.in.version, f.in.Key, err)
 }
 
 type storedReader struct {

@@ -355,3 +355,134 @@ func TestDamagedOnTheLine(t *testing.T) {
 		})
 	}
 }
+
+// aboveALoss is a store with a bundle for each version from 0 on, whose file is of that content, and of
+// which the bundle of version 1 and the head are lost then.
+func aboveALoss(t *testing.T, contents ...string) (source *pond, store storage.Store) {
+	t.Helper()
+	source, store = newPond(t), storage.NewMemory()
+	for _, content := range contents {
+		source.append(content)
+	}
+	source.pushSingly(store)
+	lose(t, store, bundleOf(1), "backups/head.json")
+	return source, store
+}
+
+// A path that two versions of one run use for different files, against the protocol, is that of each.
+func TestAboveALossAPathIsUsedAgain(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for _, content := range []string{"zero", "one", "first content"} {
+		source.append(content)
+	}
+	source.pushSingly(store)
+	source.commit(remove(partOf(2)))
+	source.write(partOf(2), "the second content")
+	again := source.commit(add(partOf(2), "the second content"))
+	source.pushSingly(store)
+	lose(t, store, bundleOf(1), "backups/head.json")
+	source.drop(2)
+	source.mustPush(store)
+	dir := filepath.Join(t.TempDir(), "replica")
+	require.NoError(t, initIn(t, dir, store, remote.Options{Target: ptr(2)}))
+	requireFile(t, dir, 2, "first content")
+	require.ErrorIs(t, initIn(t, dir, store, remote.Options{Target: ptr(again)}), remote.ErrConflict)
+}
+
+// A pack above is damaged, and one of its bundles is still there alone.
+func TestAboveALossADamagedPack(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for _, content := range []string{"zero", noise(1, 3<<20), "two", noise(3, 50_000), "four", "five"} {
+		source.append(content)
+	}
+	source.pushSingly(store)
+	_, err := storeOnly(t, store, nil).Consolidate(t.Context())
+	require.NoError(t, err)
+	damage(t, store, "backups/pack-000002-000005.tar.zst", 0.5)
+	lose(t, store, bundleOf(1), "backups/head.json")
+	source.drop(3)
+	require.Zero(t, source.mustPush(store).Absent)
+	requireFile(t, restored(t, store), 3, noise(3, 50_000))
+}
+
+// vanishedOnce is a store that once does not find a bundle which is there.
+type vanishedOnce struct {
+	storage.Store
+	key  string
+	left atomic.Int32 // readings until then
+}
+
+func (s *vanishedOnce) Open(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	if key == s.key && s.left.Add(-1) == 0 {
+		return nil, fmt.Errorf("%w: %s", storage.ErrNotFound, key)
+	}
+	return s.Store.Open(ctx, key, off, n)
+}
+
+// What was listed and is not there for a moment is not given up.
+func TestAboveALossABundleIsAway(t *testing.T) {
+	for _, size := range []int{100, 3 << 20, 20 << 20} {
+		for reading := range int32(7) {
+			source, store := aboveALoss(t, "zero", "one", soft(2, size), "three")
+			source.drop(2)
+			away := &vanishedOnce{Store: store, key: bundleOf(2)}
+			away.left.Store(reading + 1)
+			report, err := source.push(away)
+			if err != nil {
+				report, err = source.push(away)
+			}
+			require.NoError(t, err)
+			require.Zero(t, report.Absent)
+			requireFile(t, restored(t, store), 2, soft(2, size))
+		}
+	}
+}
+
+// A run above that is longer than the bundles beside it are many.
+func TestAboveALossALongRun(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for range 201 {
+		source.append("x")
+	}
+	source.pushSingly(store)
+	lose(t, store, bundleOf(2), "backups/head.json")
+	source.append("y")
+	source.mustPush(store) // a run that begins with version 2
+	lose(t, store, bundleOf(150), bundleOf(1), "backups/head.json")
+	source.drop(150)
+	require.Zero(t, source.mustPush(store).Absent)
+	requireFile(t, restored(t, store), 150, "x")
+}
+
+// A damaged bundle above a loss, which a run has again since: readers go by the run, and so does
+// who pushes without a head, as long as it can be seen how far that bundle leads.
+func TestDamagedBundleWithinARun(t *testing.T) {
+	for name, part := range map[string]float64{"a file": 0.5, "the manifest": 0.99} {
+		t.Run(name, func(t *testing.T) {
+			var contents []string
+			for v := range 6 {
+				contents = append(contents, noise(uint64(v), 5000))
+			}
+			source, store := aboveALoss(t, contents...)
+			damage(t, store, bundleOf(3), part)
+			source.mustPush(store) // a run from version 1 on
+			requireSame(t, source.dir, restored(t, store))
+
+			lose(t, store, "backups/head.json")
+			source.append("more")
+			if _, err := source.push(store); name == "the manifest" { // which may lead further
+				require.ErrorIs(t, err, remote.ErrCorrupt)
+				require.ErrorContains(t, err, "remove the object and push again")
+				lose(t, store, bundleOf(3))
+			}
+			source.mustPush(store)
+			requireSame(t, source.dir, restored(t, store))
+
+			replica := filepath.Join(t.TempDir(), "replica")
+			require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(2)}))
+			_, err := replicator(t, replica, store, nil).Pull(t.Context())
+			require.NoError(t, err)
+			requireSame(t, source.dir, replica)
+		})
+	}
+}

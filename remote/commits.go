@@ -139,11 +139,16 @@ func (s *session) readTrail(ctx context.Context, bundles []object, v deltalog.Ve
 	t := &trail{commits: commits{}, of: v}
 	n := 0
 	for p := range s.peekEach(ctx, bundles) {
+		if errors.Is(p.err, ErrCorrupt) { // as it came
+			p.Manifest, p.err = s.peek(ctx, p.object)
+		}
 		switch {
 		case p.err == nil:
 			t.take(p)
 		case errors.Is(p.err, ErrCorrupt):
-			t.damaged = p.err
+			if _, elsewhere := t.commits[p.version]; !elsewhere { // else a run below it has what it had
+				t.damaged = inTheWay(p.object, p.err)
+			}
 		case !isBroken(p.err):
 			return nil, p.err
 		}

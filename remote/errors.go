@@ -93,8 +93,16 @@ var errNeeded = fmt.Errorf("%w", ErrGap)
 // errPruned: what is missing retention has given up.
 var errPruned = fmt.Errorf("%w", ErrGap)
 
-// errInTheWay: the bundle that a push would create is there, damaged.
+// errInTheWay: a bundle that a push would create is there, damaged.
 var errInTheWay = errors.New("the store has a bundle of that name, which cannot be read")
+
+// inTheWay says that of a bundle. A pack has more than what is damaged of it.
+func inTheWay(o object, err error) error {
+	if o.pack {
+		return err
+	}
+	return at(o.version, o.Key, fmt.Errorf("%w: %w", errInTheWay, bare(err)))
+}
 
 // errLost: the source has lost a file that it needs. errLostHere: the replica has.
 var (

@@ -75,7 +75,8 @@ func (p *plan) last() deltalog.Version {
 }
 
 // takes reports whether v may join the versions of p in one bundle, in which
-// no path stands twice (bundle/FORMAT.md, P5).
+// no path stands twice (bundle/FORMAT.md, P5). A path that was used again may have another file of
+// the same name in the store.
 func (p *plan) takes(v *versionPlan) bool {
 	if len(p.versions) == runVersions || p.size+v.size > runBytes || p.said+v.said() > runSaid || v.Gap != nil || v.FilesInBase || p.versions[0].FilesInBase {
 		return false
@@ -87,7 +88,7 @@ func (p *plan) takes(v *versionPlan) bool {
 	}
 	return !slices.ContainsFunc(v.Files, func(f bundle.File) bool {
 		here, known := p.carried[f.Path]
-		return known && !here
+		return known && (!here || p.taken[f.Path].file.SHA256 != v.taken[f.Path].file.SHA256)
 	})
 }
 
@@ -104,10 +105,9 @@ func (p *plan) add(v *versionPlan) {
 		p.carried[path] = false
 	}
 	if p.taken == nil {
-		p.taken = v.taken
-	} else {
-		maps.Copy(p.taken, v.taken)
+		p.taken = map[string]storedFile{}
 	}
+	maps.Copy(p.taken, v.taken)
 	p.versions = append(p.versions, v)
 	p.size += v.size
 	p.said += v.said()

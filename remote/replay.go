@@ -33,10 +33,19 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 	if errors.Is(err, errPartGone) {
 		err = s.ifPruned(ctx, tip, err)
 	}
-	if tip == nil || !errors.Is(err, ErrDiverged) {
+	if tip == nil || !isAside(err) {
 		return tip, err
 	}
-	// It may be what a pusher who lost left behind, inside a run of our history.
+	if rest := beginningAt(bundles, nextOf(tip)); wasPassed(err, tip) && len(rest) < len(bundles) {
+		s.log.Warn("a damaged bundle is passed over, another one has its versions", logVersion, tip.version, logError, err)
+		moved, rerr := s.replay(ctx, table, tip, last, rest)
+		if rerr == nil && nextOf(moved) <= last {
+			rerr = err
+		}
+		return moved, rerr
+	}
+	// It may be what a pusher who lost left behind, inside a run of our history, or one that a
+	// later run has again, since it was damaged.
 	around, found, lerr := s.runAround(ctx, tip)
 	if lerr != nil {
 		return tip, lerr // what was met may be no other history
@@ -46,13 +55,28 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 	}
 	moved, rerr := s.replayBundles(ctx, table, tip, last, []object{around})
 	switch {
-	case rerr != nil && !errors.Is(rerr, ErrDiverged):
+	case rerr != nil && !isAside(rerr):
 		return moved, rerr
 	case rerr != nil || moved == tip:
-		return tip, err
+		return moved, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(bundles), func(o object) bool { return o.version < nextOf(moved) })
-	return s.replay(ctx, table, moved, last, rest)
+	return s.replay(ctx, table, moved, last, beginningAt(bundles, nextOf(moved)))
+}
+
+// beginningAt returns the bundles that begin with version v or above.
+func beginningAt(bundles []object, v deltalog.Version) []object {
+	i, _ := search(bundles, v)
+	return bundles[i:]
+}
+
+// isAside reports whether err may be of a bundle that the history goes past.
+func isAside(err error) bool { return errors.Is(err, ErrDiverged) || errors.Is(err, ErrCorrupt) }
+
+// wasPassed reports whether err is of a damaged bundle that begins with a version which the table has
+// meanwhile.
+func wasPassed(err error, tip *tipState) bool {
+	var e *Error
+	return errors.Is(err, ErrCorrupt) && errors.As(err, &e) && e.Version != nil && *e.Version <= tip.version
 }
 
 // runAround looks for a run that carries the version after tip and begins below

@@ -117,6 +117,9 @@ func (s *session) longer(ctx context.Context, found *run, l listing, from, to in
 		if l.passes(p.err) || s.lenient && errors.Is(p.err, ErrCorrupt) {
 			continue
 		}
+		if errors.Is(p.err, ErrCorrupt) {
+			return inTheWay(p.object, p.err)
+		}
 		if p.err != nil {
 			return p.err
 		}

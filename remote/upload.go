@@ -113,8 +113,8 @@ func (s *session) settle(ctx context.Context, p *plan, src *packing[bundle.Manif
 	if errors.Is(err, ErrCorrupt) { // as it came
 		theirs, err = s.readManifest(ctx, o)
 	}
-	if errors.Is(err, ErrCorrupt) && !o.pack {
-		return 0, fmt.Errorf("%w: %w", errInTheWay, bare(err))
+	if errors.Is(err, ErrCorrupt) {
+		err = inTheWay(o, err)
 	}
 	if err != nil {
 		return 0, err
@@ -244,8 +244,8 @@ func (s *session) opener(p *plan, of func() *portion) bundle.OpenFunc {
 	return func(ctx context.Context, path string) (io.ReadCloser, int64, error) {
 		v, isCommit := deltalog.ParseCommitPath(path)
 		if f, taken := p.taking(path); taken {
-			r := s.openStored(ctx, f)
-			return watchedFile{watched{r, s, of()}, r}, f.file.Size, nil
+			r, err := s.openStored(ctx, f)
+			return watchedFile{watched{r, s, of()}, r}, f.file.Size, err
 		}
 		if !isCommit {
 			f, size, err := s.table.OpenFile(ctx, path)
