@@ -34,7 +34,7 @@ type Dir struct {
 // Stage or SetMarker makes it. No folder at all and a URL are errors: remote/lake opens
 // tables in buckets.
 func OpenDir(folder string) (*Dir, error) {
-	if folder == "" || strings.Contains(folder, "://") {
+	if folder == "" || strings.Contains(folder, "://") || hasScheme(folder) {
 		return nil, fmt.Errorf("%q is not a folder", folder)
 	}
 	abs, err := filepath.Abs(folder)
@@ -49,6 +49,15 @@ func OpenDir(folder string) (*Dir, error) {
 		return nil, err
 	}
 	return &Dir{folder: abs}, nil
+}
+
+// hasScheme reports whether text begins like a URL that lacks a slash, such as s3:/bucket; a single
+// letter is a drive of Windows.
+func hasScheme(text string) bool {
+	scheme, _, found := strings.Cut(text, ":/")
+	return found && len(scheme) > 1 && !strings.ContainsFunc(scheme, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+	})
 }
 
 // Folder returns the absolute path of the table's folder.

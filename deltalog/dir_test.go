@@ -231,7 +231,7 @@ func TestReplacedFolder(t *testing.T) {
 
 // What names no folder must not become one below the folder of the process.
 func TestOpenDirRefusesWhatIsNoFolder(t *testing.T) {
-	for _, folder := range []string{"", "s3://bucket/table", "file:///tmp/table", "mem://"} {
+	for _, folder := range []string{"", "s3://bucket/table", "file:///tmp/table", "mem://", "s3:/bucket/table", "file:/tmp/table"} {
 		_, err := OpenDir(folder)
 		require.ErrorContains(t, err, "is not a folder", folder)
 	}

@@ -36,6 +36,7 @@ type bundlePlace struct {
 type aboveLook struct {
 	end   deltalog.Version // that it carries, -1 if it is of no use
 	whole bool             // all of it was read, and is good
+	bad   bool             // it was read, and is not
 }
 
 // storedFile is a file of the table where the store has it.
@@ -91,7 +92,7 @@ func (s *session) findAbove(ctx context.Context, v deltalog.Version, commit bund
 	from, _ := search(s.aboveEnd.bundles, v+1-maxRun)
 	for _, o := range slices.Backward(s.aboveEnd.bundles[from:to]) {
 		f, err := s.findIn(ctx, o, v, commit, path)
-		if o.pack && f == nil && err == nil { // of a pack that is damaged it may be there alone
+		if f == nil && err == nil && o.pack && s.aboveEnd.looked[bundlePlace{o.Key, o.off}].bad { // it may be there alone
 			f, err = s.findIn(ctx, bundleAt(o.version), v, commit, path)
 		}
 		if f != nil || err != nil {
@@ -156,7 +157,7 @@ func (s *session) lookInto(ctx context.Context, o object) (m bundle.Manifest, lo
 	look.end = -1
 	if o.Size >= 0 && o.Size <= groupBytes {
 		m, err = s.readManifest(ctx, o)
-		look.whole = err == nil
+		look.whole, look.bad = err == nil, errors.Is(err, ErrCorrupt)
 	}
 	if !look.whole && (err == nil || errors.Is(err, ErrCorrupt)) {
 		m, err = s.peekAgain(ctx, o)

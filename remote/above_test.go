@@ -486,3 +486,106 @@ func TestDamagedBundleWithinARun(t *testing.T) {
 		})
 	}
 }
+
+// A run is damaged, and nothing else has what it has: whoever stands within it, or before it, hears
+// that, also where bundles follow.
+func TestDamagedRunIsTold(t *testing.T) {
+	for _, part := range []float64{0.5, 0.99} {
+		for _, head := range []bool{true, false} {
+			source, store := newPond(t), storage.NewMemory()
+			for v := range 10 {
+				source.append(noise(uint64(v), 5000))
+			}
+			source.mustPush(store) // a run from version 0 to 9
+			for range 2 {
+				source.append("more")
+				source.mustPush(store)
+			}
+			replica := filepath.Join(t.TempDir(), "replica")
+			require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(4)}))
+			damage(t, store, bundleOf(0), part)
+			if !head {
+				lose(t, store, "backups/head.json")
+			}
+			_, err := replicator(t, replica, store, nil).Pull(t.Context())
+			require.ErrorIs(t, err, remote.ErrCorrupt)
+			require.ErrorContains(t, err, bundleOf(0))
+			require.NotErrorIs(t, err, remote.ErrGap)
+			tip, err := openTable(t, replica).Tip(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, 4, tip)
+			_, err = initErr(t, store, remote.Options{})
+			require.ErrorIs(t, err, remote.ErrCorrupt)
+			require.NotErrorIs(t, err, remote.ErrGap)
+		}
+	}
+}
+
+// A run is damaged, and one that begins below has all of it, and more.
+func TestDamagedRunWithinALongerOne(t *testing.T) {
+	for _, head := range []bool{true, false} {
+		source, store := newPond(t), storage.NewMemory()
+		for v := range 4 {
+			source.append(noise(uint64(v), 5000))
+		}
+		source.pushSingly(store)
+		for v := 4; v < 10; v++ {
+			source.append(noise(uint64(v), 5000))
+		}
+		source.mustPush(store) // versions 4 to 9
+		source.append("ten")
+		source.mustPush(store)
+		lose(t, store, bundleOf(2), bundleOf(3), "backups/head.json")
+		source.mustPush(store) // versions 2 to 10
+		damage(t, store, bundleOf(4), 0.5)
+		if !head {
+			lose(t, store, "backups/head.json")
+		}
+		requireSame(t, source.dir, restored(t, store))
+		for v := range deltalog.Version(10) {
+			replica := filepath.Join(t.TempDir(), "replica")
+			require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(v)}))
+			_, err := replicator(t, replica, store, nil).Pull(t.Context())
+			require.NoError(t, err, "from version %d", v)
+			requireSame(t, source.dir, replica)
+		}
+	}
+}
+
+// What a damaged bundle has beyond others is not taken for missing: a replica with a commit of its own
+// there does not go across a gap.
+func TestDamagedRunBeforeAGap(t *testing.T) {
+	for _, damaged := range []bool{false, true} {
+		source, store := newPond(t), storage.NewMemory()
+		source.append(noise(0, 5000))
+		source.append(noise(1, 5000))
+		source.pushSingly(store)
+		for v := 2; v < 10; v++ {
+			source.append(noise(uint64(v), 5000))
+		}
+		source.mustPush(store) // versions 2 to 9
+		lose(t, store, bundleOf(1), "backups/head.json")
+		_, err := replicator(t, source.dir, store, &remote.Options{MaxVersions: 5, NoBases: true}).Push(t.Context())
+		require.NoError(t, err) // versions 1 to 5
+		replica := filepath.Join(t.TempDir(), "replica")
+		require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(8)}))
+		own := &pond{t: t, dir: replica, next: 9}
+		own.append("of its own")
+		source.append("ten")
+		source.append("eleven")
+		source.cleanUp(10)
+		source.mustPush(store)
+		if damaged {
+			damage(t, store, bundleOf(2), 0.99)
+		}
+		for _, across := range []bool{false, true} {
+			_, err := replicator(t, replica, store, &remote.Options{AcrossGap: across}).Pull(t.Context())
+			want := remote.ErrDiverged
+			if damaged {
+				want = remote.ErrCorrupt
+			}
+			require.ErrorIs(t, err, want)
+		}
+		require.FileExists(t, filepath.Join(replica, deltalog.Version(9).CommitPath()))
+	}
+}

@@ -59,6 +59,7 @@ type trail struct {
 	strays  []bundle.Manifest // those that do not fit
 	newest  bundle.Version    // of those that fit
 	damaged error             // one cannot be read
+	lost    error             // one cannot be read, and no other is known to have the version with which it begins
 }
 
 // carrier is a bundle of the history, and what it says of a version that it carries.
@@ -146,8 +147,9 @@ func (s *session) readTrail(ctx context.Context, bundles []object, v deltalog.Ve
 		case p.err == nil:
 			t.take(p)
 		case errors.Is(p.err, ErrCorrupt):
-			if _, elsewhere := t.commits[p.version]; !elsewhere { // else a run below it has what it had
-				t.damaged = inTheWay(p.object, p.err)
+			t.damaged = inTheWay(p.object, p.err)
+			if _, elsewhere := t.commits[p.version]; !elsewhere {
+				t.lost = t.damaged
 			}
 		case !isBroken(p.err):
 			return nil, p.err

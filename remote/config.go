@@ -46,11 +46,18 @@ type Config struct {
 
 // String names the place and the mode, and no secret.
 func (c Config) String() string {
-	place := c.URL
-	if place == "" {
-		place = c.StorageType + " " + c.Bucket + c.Path
+	where := strings.TrimSuffix(c.StorageType+" "+c.Bucket+c.Path+"/"+c.Prefix, "/")
+	if c.URL != "" {
+		where = "a URL" // which may have what it must not have
+		if at, err := storage.ParseURL(c.URL); err == nil {
+			where = at.String()
+		}
 	}
-	return c.Mode.String() + " " + place
+	mode := c.Mode
+	if mode == nil {
+		mode = ModePush
+	}
+	return mode.String() + " " + where
 }
 
 // GoString returns what String does.
@@ -225,10 +232,14 @@ func (c *Config) checkPlace() error {
 		if c.StorageType != "" || c.Bucket != "" || c.Prefix != "" || c.Path != "" || c.Region != "" || c.Endpoint != "" {
 			return badKey("url", "url stands instead of storage_type, bucket, prefix, path, region and endpoint")
 		}
-		if place, err := storage.ParseURL(c.URL); err == nil { // else it may be one once its variables are known
+		place, err := storage.ParseURL(c.URL)
+		switch {
+		case err == nil:
 			return c.checkCredentials(place)
+		case environment.MatchString(c.URL): // it may be one once they are known
+			return nil
 		}
-		return nil
+		return badKey("url", "%s", err)
 	}
 	scheme, known := schemes[c.StorageType]
 	switch {

@@ -206,3 +206,35 @@ func TestConfigOfAFolderByAVariableTakesNoKey(t *testing.T) {
 	_, err = c.Storage()
 	require.NoError(t, err)
 }
+
+// A URL that has credentials, against the rules, is refused, and not shown by what stands in a log.
+func TestConfigShowsNoCredentialsOfAURL(t *testing.T) {
+	_, err := remote.ParseConfig([]byte("url: s3://key:geheim@bucket/p\n"))
+	require.ErrorIs(t, err, remote.ErrInvalidConfig)
+	require.NotContains(t, err.Error(), "geheim")
+	c, err := remote.ParseConfig([]byte("url: s3://key:geheim@${env:BUCKET}/p\n"))
+	require.NoError(t, err, "its variables are not known yet")
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(format, *c), "geheim")
+	}
+	require.Equal(t, "push mem /p", remote.Config{StorageType: "mem", Prefix: "p"}.String())
+}
+
+func TestConfigOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/CONFIGURATION.md")
+	require.NoError(t, err)
+	var example strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if indented, is := strings.CutPrefix(line, "    "); is {
+			example.WriteString(indented)
+		}
+	}
+	c, err := remote.ParseConfig([]byte(example.String()))
+	require.NoError(t, err)
+	t.Setenv("BACKUP_KEY", "key")
+	t.Setenv("BACKUP_SECRET", "secret")
+	place, err := c.Storage()
+	require.NoError(t, err)
+	require.Equal(t, "s3", place.Scheme)
+	require.Len(t, c.Replicas, 1)
+}

@@ -105,11 +105,21 @@ func checkTarget(target Target, before []Target) error {
 		if other.Name == target.Name {
 			return fmt.Errorf("remote: two stores are named %q", target.Name)
 		}
-		if target.Store != nil && reflect.ValueOf(target.Store).Comparable() && target.Store == other.Store {
+		if isSameStore(target.Store, other.Store) {
 			return fmt.Errorf("remote: %q and %q are one store", other.Name, target.Name)
 		}
 	}
 	return nil
+}
+
+// isSameStore reports whether two stores are known to be one: the same value, or folders of one path.
+func isSameStore(a, b storage.Reader) bool {
+	in, isFolder := a.(*storage.Dir)
+	other, isOther := b.(*storage.Dir)
+	if isFolder && isOther {
+		return in.Folder() == other.Folder()
+	}
+	return a != nil && reflect.ValueOf(a).Comparable() && a == b
 }
 
 // Replicators yields the Replicator of each store by its name, for Status, Lag, Base

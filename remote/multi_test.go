@@ -334,6 +334,12 @@ func (s ending) Create(ctx context.Context, key string, r io.Reader, size int64)
 
 func TestNewMultiRefusesWhatMakesNoSense(t *testing.T) {
 	table, store := openTable(t, filepath.Join(t.TempDir(), "none")), storage.NewMemory()
+	folder := t.TempDir()
+	folderStore := func() storage.Store {
+		dir, err := storage.OpenDir(folder)
+		require.NoError(t, err)
+		return dir
+	}
 	for name, c := range map[string]struct {
 		table   remote.LogReader
 		targets []remote.Target
@@ -343,6 +349,7 @@ func TestNewMultiRefusesWhatMakesNoSense(t *testing.T) {
 		"no table":   {nil, targets(store), nil},
 		"same names": {table, []remote.Target{{Name: "x", Store: store}, {Name: "x", Store: store}}, nil},
 		"no name":    {table, []remote.Target{{Store: store}}, nil},
+		"one folder": {table, []remote.Target{{Name: "x", Store: folderStore()}, {Name: "y", Store: folderStore()}}, nil},
 		"one store":  {table, []remote.Target{{Name: "x", Store: store}, {Name: "y", Store: storage.NewMemory()}, {Name: "z", Store: store}}, nil},
 		"to pull":    {table, targets(store), &remote.Options{Mode: remote.ModePull}},
 		"a nil one":  {table, targets(store, nil), nil},

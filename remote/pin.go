@@ -21,8 +21,8 @@ type Pin struct {
 // pinName are the names of pins: they are parts of keys.
 var pinName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// Pin makes Prune keep a version, under a name of letters, digits, ".", "_" and "-"
-// that says why. The version must be in the store and restorable; else it wraps
+// Pin makes Prune keep a version, under a name of up to 100 letters, digits, ".", "_" and "-", the
+// first a letter or digit, that says why. The version must be in the store and restorable; else it wraps
 // ErrGap. To pin a version again under the same name is no error.
 func (r *Replicator) Pin(ctx context.Context, name string, v deltalog.Version) error {
 	return opError("pin", r.newSession("pin").pin(ctx, name, v))

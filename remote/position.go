@@ -131,7 +131,7 @@ func (s *session) locateByList(ctx context.Context, id *identity) (*position, er
 	if err != nil {
 		return nil, err
 	}
-	p.unsound = firstOf(t.damaged, t.mixed())
+	p.unsound = firstOf(t.lost, t.mixed())
 	p.some, p.last, p.commit, p.time = true, seg.last, newest.Commit.SHA256, newest.Timestamp
 	p.base, p.runs = sinceBaseOf(l, seg.last), runHints{From: seg.last + 1}
 	return p, nil

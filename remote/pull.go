@@ -72,9 +72,6 @@ func (s *session) replicaTip(ctx context.Context, table LogApplier, h *head) (*t
 		return nil, err
 	}
 	commit, err := hashLocal(ctx, table, v)
-	if err == nil {
-		s.came(tipState{v, commit})
-	}
 	return &tipState{v, commit}, err
 }
 
@@ -155,6 +152,9 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 	here, err := hashLocal(ctx, table, common)
 	if errors.Is(err, fs.ErrNotExist) { // the head lags below where the replica begins
 		v, err := s.storedVersion(ctx, tip.version, h.Bundles)
+		if errors.Is(err, storage.ErrNotFound) {
+			err = at(tip.version, "", fmt.Errorf("%w: the replica's log begins with or above it, and the store ends below", ErrGap))
+		}
 		if err != nil {
 			return err
 		}
@@ -165,6 +165,7 @@ func (s *session) checkHead(ctx context.Context, table LogApplier, tip *tipState
 	if here != there {
 		return diverged(common, here, there)
 	}
+	s.came(tipState{common, here})
 	return nil
 }
 
@@ -372,10 +373,14 @@ func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipSta
 		return err
 	}
 	here, err := hashLocal(ctx, table, deltalog.Version(v.Version))
-	if err != nil || here == v.Commit.SHA256 {
+	if err != nil {
 		return err
 	}
-	around, found, err := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here})
+	if here == v.Commit.SHA256 {
+		s.came(tipState{deltalog.Version(v.Version), here})
+		return nil
+	}
+	around, found, err := s.runAround(ctx, &tipState{deltalog.Version(v.Version), here}, nil)
 	if err != nil {
 		return err
 	}

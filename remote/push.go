@@ -139,7 +139,7 @@ func (s *session) checkHistory(ctx context.Context, pos *position, tip deltalog.
 	}
 	here, err := hashLocal(ctx, s.table, common)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = at(common, "", fmt.Errorf("%w: the table's log does not go back to it: %w", ErrGap, err))
+		err = at(common, "", fmt.Errorf("%w: the table's log does not go back to it: %w", ErrGap, bare(err)))
 	}
 	if err != nil {
 		return err

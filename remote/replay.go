@@ -33,34 +33,73 @@ func (s *session) replay(ctx context.Context, table LogApplier, tip *tipState, l
 	if errors.Is(err, errPartGone) {
 		err = s.ifPruned(ctx, tip, err)
 	}
-	if tip == nil || !isAside(err) {
-		return tip, err
+	switch {
+	case tip != nil && errors.Is(err, ErrDiverged):
+		return s.replayAside(ctx, table, tip, last, bundles, err)
+	case tip != nil && errors.Is(err, ErrCorrupt):
+		return s.replayPast(ctx, table, tip, last, bundles, err)
 	}
-	if rest := beginningAt(bundles, nextOf(tip)); wasPassed(err, tip) && len(rest) < len(bundles) {
-		s.log.Warn("a damaged bundle is passed over, another one has its versions", logVersion, tip.version, logError, err)
-		moved, rerr := s.replay(ctx, table, tip, last, rest)
-		if rerr == nil && nextOf(moved) <= last {
-			rerr = err
-		}
-		return moved, rerr
-	}
-	// It may be what a pusher who lost left behind, inside a run of our history, or one that a
-	// later run has again, since it was damaged.
-	around, found, lerr := s.runAround(ctx, tip)
-	if lerr != nil {
-		return tip, lerr // what was met may be no other history
+	return tip, err
+}
+
+// replayAside goes on where a bundle does not follow tip. It may be what a pusher who lost left
+// behind, inside a run of our history.
+func (s *session) replayAside(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object, cause error) (*tipState, error) {
+	around, found, err := s.runAround(ctx, tip, nil)
+	if err != nil {
+		return tip, err // what was met may be no other history
 	}
 	if !found {
-		return tip, err
+		return tip, cause
 	}
-	moved, rerr := s.replayBundles(ctx, table, tip, last, []object{around})
+	moved, err := s.replayBundles(ctx, table, tip, last, []object{around})
 	switch {
-	case rerr != nil && !isAside(rerr):
-		return moved, rerr
-	case rerr != nil || moved == tip:
+	case err != nil && !errors.Is(err, ErrDiverged):
 		return moved, err
+	case err != nil || moved == tip:
+		return moved, cause
 	}
 	return s.replay(ctx, table, moved, last, beginningAt(bundles, nextOf(moved)))
+}
+
+// replayPast goes on past a damaged bundle as far as others have what it should have: those that
+// follow, and runs around it. Where they do not come to last the damage is why.
+func (s *session) replayPast(ctx context.Context, table LogApplier, tip *tipState, last deltalog.Version, bundles []object, cause error) (*tipState, error) {
+	bad := map[deltalog.Version]bool{} // bundles that are of no use
+	for err := cause; ; {
+		if v, known := damagedAt(err); known && !bad[v] {
+			s.log.Warn("a damaged bundle is passed over, if others have its versions", logVersion, v, logError, err)
+			bad[v], bundles = true, beginningAt(bundles, v+1)
+		}
+		tip, err = s.replayBundles(ctx, table, tip, last, bundles)
+		switch v, known := damagedAt(err); {
+		case err == nil && nextOf(tip) > last:
+			return tip, nil
+		case known && !bad[v]:
+			continue
+		case errors.Is(err, ErrDiverged):
+			return tip, cause // what it follows may be what is damaged
+		case err != nil && !known && !errors.Is(err, storage.ErrNotFound):
+			return tip, err
+		}
+		around, found, lerr := s.runAround(ctx, tip, bad)
+		if lerr != nil || !found {
+			return tip, cause
+		}
+		bad[around.version] = true // it is read once
+		if tip, err = s.replayBundles(ctx, table, tip, last, []object{around}); err != nil && !errors.Is(err, ErrCorrupt) || nextOf(tip) > last {
+			return tip, err
+		}
+	}
+}
+
+// damagedAt returns the version with which a bundle begins that is damaged.
+func damagedAt(err error) (deltalog.Version, bool) {
+	var e *Error
+	if !errors.Is(err, ErrCorrupt) || !errors.As(err, &e) || e.Version == nil {
+		return 0, false
+	}
+	return *e.Version, true
 }
 
 // beginningAt returns the bundles that begin with version v or above.
@@ -69,38 +108,29 @@ func beginningAt(bundles []object, v deltalog.Version) []object {
 	return bundles[i:]
 }
 
-// isAside reports whether err may be of a bundle that the history goes past.
-func isAside(err error) bool { return errors.Is(err, ErrDiverged) || errors.Is(err, ErrCorrupt) }
-
-// wasPassed reports whether err is of a damaged bundle that begins with a version which the table has
-// meanwhile.
-func wasPassed(err error, tip *tipState) bool {
-	var e *Error
-	return errors.Is(err, ErrCorrupt) && errors.As(err, &e) && e.Version != nil && *e.Version <= tip.version
-}
-
 // runAround looks for a run that carries the version after tip and begins below
-// it.
-func (s *session) runAround(ctx context.Context, tip *tipState) (around object, found bool, err error) {
+// it, and is not among those that are known to be of no use.
+func (s *session) runAround(ctx context.Context, tip *tipState, useless map[deltalog.Version]bool) (around object, found bool, err error) {
 	l, err := s.list(ctx)
 	if err != nil {
 		return object{}, false, err
 	}
 	i, _ := search(l.bundles, nextOf(tip))
-	for _, o := range slices.Backward(l.bundles[max(0, i-runAhead):i]) {
-		m, err := s.peek(ctx, o)
-		if isBroken(err) {
+	below := slices.Clone(l.bundles[max(0, i-runAhead):i])
+	slices.Reverse(below)
+	for p := range s.peekEach(ctx, below) {
+		if useless[p.version] || isBroken(p.err) {
 			continue
 		}
-		if err != nil {
-			return object{}, false, err
+		if p.err != nil {
+			return object{}, false, p.err
 		}
-		n := int(nextOf(tip) - o.version)
-		if n < len(m.Versions) && m.Versions[n].Previous != nil && *m.Versions[n].Previous == tip.commit {
-			return o, true, nil
+		n := int(nextOf(tip) - p.version)
+		if n < len(p.Versions) && p.Versions[n].Previous != nil && *p.Versions[n].Previous == tip.commit {
+			return p.object, true, nil
 		}
 	}
-	return object{}, false, nil
+	return object{}, false, ctx.Err()
 }
 
 // replayBundles fetches the bundles ahead in parallel and applies their versions

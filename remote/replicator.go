@@ -202,6 +202,8 @@ type Replicator struct {
 // *deltalog.Dir; of others a Replicator does not know where they are. Where both are named by a
 // storage.Config, its method Holds tells.
 //
+// It refuses negative Concurrency, MaxVersions, Memory, SyncInterval and Settle, and Target beside TargetTime.
+//
 // What the store is asked is retried, see storage.Retry.
 func New(table LogReader, store storage.Reader, opts *Options) (*Replicator, error) {
 	if store == nil {

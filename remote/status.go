@@ -18,7 +18,8 @@ type Status struct {
 	Local   *deltalog.Version `json:"local_version"`      // nil: no table here
 	Store   *deltalog.Version `json:"store_version"`      // end of the gap-free run, as the head says if there is one; nil: empty store
 	// Behind counts the versions that the store has and the table lacks, Ahead
-	// those that the table has and the store lacks.
+	// those that the table has and the store lacks: the difference of the numbers, so
+	// those in a recorded gap count, too, and without a table those that were pruned.
 	Behind int64 `json:"behind"`
 	Ahead  int64 `json:"ahead"`
 	// Lost counts versions between store and table that the table's log no longer
@@ -154,7 +155,8 @@ func (r *Replicator) Versions(ctx context.Context) iter.Seq2[VersionInfo, error]
 // for which it needs no table: those of the history, and below a floor those that are
 // pinned. A number left out is a recorded gap, or was given up by Prune. What lies above
 // a gap that is not recorded is no part of the history yet and not yielded, nor is any
-// version of an empty store. After an error it ends.
+// version of an empty store. It goes by which versions the bundles carry: that the newest fit those
+// before them Init and Verify look at. After an error it ends.
 func Versions(ctx context.Context, store storage.Reader) iter.Seq2[VersionInfo, error] {
 	r, err := New(nil, store, nil)
 	if err != nil {

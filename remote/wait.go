@@ -17,7 +17,7 @@ import (
 // ctx ends, with what went wrong last. Without a Follow it runs passes of the
 // mode itself until the version is there, and returns the error of the first that
 // fails; for a version that nobody has committed yet it goes on, a pass every SyncInterval, until ctx
-// ends, so give it a deadline. That the versions that are there are those of this table is checked: a
+// ends, so give it a deadline; where there is no table at all the mode says so. That the versions that are there are those of this table is checked: a
 // table made anew at its path does not hear that its versions are in the store. That the
 // store still has what was pushed once is not: before anything is deleted here ask
 // SafeVersion.

@@ -81,3 +81,69 @@ func TestWaitForOnAReplica(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, r.WaitFor(ctx, deltalog.Version(2)), context.Canceled)
 }
+
+// A pull of a table that is not where the store is proves of no version that the store has it.
+func TestWaitForAfterAPull(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(source *pond, store storage.Store)
+		mode    remote.Mode
+		waited  deltalog.Version // for which to wait is in vain
+		there   deltalog.Version // that is on both sides; -1: none
+	}{
+		"the table is ahead": {
+			prepare: func(source *pond, store storage.Store) { source.mustPush(store); source.append("more") },
+			mode:    remote.ModePull, waited: 3, there: 2,
+		},
+		"the table is ahead of a store without a head": {
+			prepare: func(source *pond, store storage.Store) {
+				source.mustPush(store)
+				lose(t, store, "backups/head.json")
+				source.append("more")
+			},
+			mode: remote.ModePull, waited: 3, there: 2,
+		},
+		"another history": {
+			prepare: func(_ *pond, store storage.Store) {
+				other := newPond(t)
+				for range 5 {
+					other.append("other")
+				}
+				other.mustPush(store)
+			},
+			mode: remote.ModePull, waited: 0, there: -1,
+		},
+		"the same, to be pushed": {
+			prepare: func(_ *pond, store storage.Store) {
+				other := newPond(t)
+				other.append("other")
+				other.mustPush(store)
+			},
+			mode: remote.ModePush, waited: 0, there: -1,
+		},
+		"an empty store": {
+			prepare: func(*pond, storage.Store) {},
+			mode:    remote.ModePull, waited: 0, there: -1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, store := newPond(t), storage.NewMemory()
+			for range 3 {
+				source.append("x")
+			}
+			c.prepare(source, store)
+			r := replicator(t, source.dir, store, &remote.Options{Mode: c.mode})
+			_, err := r.Pull(t.Context())
+			if c.there >= 0 {
+				require.NoError(t, err)
+				require.NoError(t, r.WaitFor(t.Context(), c.there))
+			} else {
+				require.Error(t, err)
+			}
+			for range 2 {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				require.Error(t, r.WaitFor(ctx, c.waited))
+				cancel()
+			}
+		})
+	}
+}
