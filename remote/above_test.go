@@ -589,3 +589,55 @@ func TestDamagedRunBeforeAGap(t *testing.T) {
 		require.FileExists(t, filepath.Join(replica, deltalog.Version(9).CommitPath()))
 	}
 }
+
+// A damaged bundle beyond a head that lags, which a run has: a pull comes to the end in one go.
+func TestDamagedBundleBeyondTheHead(t *testing.T) {
+	for _, more := range []bool{false, true} {
+		source, store := newPond(t), storage.NewMemory()
+		var old []byte
+		for v := range deltalog.Version(7) {
+			source.append(noise(uint64(v), 5000))
+			source.mustPush(store)
+			if v == 3 {
+				old = read(t, store, "backups/head.json")
+			}
+		}
+		lose(t, store, bundleOf(2), "backups/head.json")
+		source.mustPush(store) // versions 2 to 6
+		if more {
+			source.append("more")
+			source.mustPush(store)
+		}
+		replica := filepath.Join(t.TempDir(), "replica")
+		require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(3)}))
+		lose(t, store, "backups/head.json")
+		require.NoError(t, store.Create(t.Context(), "backups/head.json", bytes.NewReader(old), -1))
+		damage(t, store, bundleOf(4), 0.5)
+		_, err := replicator(t, replica, store, nil).Pull(t.Context())
+		require.NoError(t, err)
+		requireSame(t, source.dir, replica)
+	}
+}
+
+// Of two damaged bundles the one is told that is in the way, and not the one whose version is there.
+func TestDamagedBundleThatIsTold(t *testing.T) {
+	source, store := newPond(t), storage.NewMemory()
+	for v := range 8 {
+		source.append(noise(uint64(v), 5000))
+	}
+	source.pushSingly(store)
+	lose(t, store, bundleOf(2), "backups/head.json")
+	_, err := replicator(t, source.dir, store, &remote.Options{MaxVersions: 3}).Push(t.Context())
+	require.NoError(t, err) // versions 2 to 4
+	lose(t, store, "backups/head.json")
+	replica := filepath.Join(t.TempDir(), "replica")
+	require.NoError(t, initIn(t, replica, store, remote.Options{Target: ptr(1)}))
+	damage(t, store, bundleOf(3), 0.5)
+	damage(t, store, bundleOf(6), 0.5)
+	_, err = replicator(t, replica, store, nil).Pull(t.Context())
+	require.ErrorIs(t, err, remote.ErrCorrupt)
+	require.ErrorContains(t, err, bundleOf(6))
+	tip, err := openTable(t, replica).Tip(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 5, tip)
+}

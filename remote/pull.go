@@ -314,7 +314,7 @@ func (s *session) pullBeyond(ctx context.Context, table LogApplier, tip *tipStat
 			return s.checkListed(ctx, table, tip, l.upTo(tip.version))
 		}
 		var gap *gapAt
-		if errors.As(err, &gap) {
+		if errors.As(err, &gap) || errors.Is(err, ErrCorrupt) && moved != tip {
 			return s.pullListed(ctx, table, moved)
 		}
 		if err != nil {
@@ -373,6 +373,9 @@ func (s *session) checkListed(ctx context.Context, table LogApplier, tip *tipSta
 		return err
 	}
 	here, err := hashLocal(ctx, table, deltalog.Version(v.Version))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = at(deltalog.Version(v.Version), "", fmt.Errorf("%w: the replica's log begins above it, and the store ends with it", ErrGap))
+	}
 	if err != nil {
 		return err
 	}

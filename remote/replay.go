@@ -69,21 +69,25 @@ func (s *session) replayPast(ctx context.Context, table LogApplier, tip *tipStat
 	for err := cause; ; {
 		if v, known := damagedAt(err); known && !bad[v] {
 			s.log.Warn("a damaged bundle is passed over, if others have its versions", logVersion, v, logError, err)
-			bad[v], bundles = true, beginningAt(bundles, v+1)
+			bad[v], bundles, cause = true, beginningAt(bundles, v+1), err
 		}
 		tip, err = s.replayBundles(ctx, table, tip, last, bundles)
+		if errors.Is(err, errPartGone) {
+			err = s.ifPruned(ctx, tip, err)
+		}
 		switch v, known := damagedAt(err); {
 		case err == nil && nextOf(tip) > last:
 			return tip, nil
 		case known && !bad[v]:
 			continue
-		case errors.Is(err, ErrDiverged):
-			return tip, cause // what it follows may be what is damaged
-		case err != nil && !known && !errors.Is(err, storage.ErrNotFound):
+		case err != nil && !known && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, ErrDiverged):
 			return tip, err
 		}
 		around, found, lerr := s.runAround(ctx, tip, bad)
-		if lerr != nil || !found {
+		if lerr != nil {
+			return tip, lerr
+		}
+		if !found {
 			return tip, cause
 		}
 		bad[around.version] = true // it is read once
