@@ -94,7 +94,7 @@ var errNeeded = fmt.Errorf("%w", ErrGap)
 var errPruned = fmt.Errorf("%w", ErrGap)
 
 // errInTheWay: a bundle that a push would create is there, damaged.
-var errInTheWay = errors.New("the store has a bundle of that name, which cannot be read")
+var errInTheWay = errors.New("the bundle there cannot be read")
 
 // inTheWay says that of a bundle. A pack has more than what is damaged of it.
 func inTheWay(o object, err error) error {
@@ -148,7 +148,7 @@ var hints = []struct {
 	{ErrExtraHook, "give every pusher of a store the same hook, or push to another prefix"},
 	{errLost, "nothing of this version was pushed; put the file back, from a replica, or push with --allow-missing (Options.AllowMissing), which records that it is gone"},
 	{errLostHere, "nothing of this version was applied; put the file back, or init a new replica in an empty folder"},
-	{errInTheWay, "nothing was changed; remove the object and push again from a table that has its versions and their files"},
+	{errInTheWay, "nothing of this version was pushed; remove the object and push again from a table that has its versions and their files"},
 	{ErrCorrupt, "nothing of it was applied; verify --data (VerifyOptions.Data) finds all that is damaged in a store"},
 	{ErrTooLarge, "write it in several commits; one that is there already a push leaves out once the table's log begins at a checkpoint above it, which records a gap"},
 	{deltalog.ErrAbsolutePath, "the table refers to files of another one: copy their data into it, as a deep clone does"},

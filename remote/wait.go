@@ -12,15 +12,15 @@ import (
 )
 
 // WaitFor returns nil once version v is durable in the store, or with a mode
-// that restores: applied to the replica. While a Follow runs it wakes that one and
+// that restores: applied to the replica. A version that only the table has does not count. While a Follow runs it wakes that one and
 // waits for it; a Follow that fails tries again, and so WaitFor returns only when
 // ctx ends, with what went wrong last. Without a Follow it runs passes of the
 // mode itself until the version is there, and returns the error of the first that
 // fails; for a version that nobody has committed yet it goes on, a pass every SyncInterval, until ctx
-// ends, so give it a deadline; where there is no table at all the mode says so. That the versions that are there are those of this table is checked: a
-// table made anew at its path does not hear that its versions are in the store. That the
-// store still has what was pushed once is not: before anything is deleted here ask
-// SafeVersion.
+// ends, so give it a deadline; without any commit it wraps ErrNoTable. That the versions that are
+// there are those of this table is checked: a table made anew at its path does not hear that its
+// versions are in the store. That the store still has what was pushed once is not: before anything
+// is deleted here ask SafeVersion.
 func (r *Replicator) WaitFor(ctx context.Context, v deltalog.Version) error {
 	notified := false
 	for {
